@@ -1,5 +1,6 @@
 """Conversations that outlive the container they were with: where the kernel leads their datagrams then."""
 
+import contextlib
 import socket
 import struct
 import subprocess
@@ -77,6 +78,28 @@ class Asker:
         assert set(self.lines[begin:]) == {"-"}
 
 
+@contextlib.contextmanager
+def answering_on_the_host(address_of_host, port):
+    """A program of the host's own that calls itself `host`."""
+    with socket.socket(socket.AF_INET6 if ":" in address_of_host else socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((address_of_host, port))
+        server.settimeout(0.1)
+        over = threading.Event()
+
+        def answer():
+            while not over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    server.sendto(b"host", server.recvfrom(100)[1])
+
+        thread = threading.Thread(daemon=True, target=answer)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
 @pytest.fixture
 def named(apus):
     """A server in a container's network, by the container's name."""
@@ -141,6 +164,21 @@ def test_attack_F16_a_conversation_with_an_endpoint_ends_with_it(apus, image, la
     finally:
         apus("rm", "-f", "both", "other")
         apus("network", "rm", "second").ok()
+
+
+def test_attack_F16_a_port_that_went_with_a_network_is_the_hosts_own_again(apus, image, named):
+    """By the loopback of both families; the conversations, which never rest, are with a program of the host's from then on."""
+    apus("run", "-d", "--name", "old", "-p", "18196:53/udp", image, "sleep", "600").ok()
+    named("old")
+    with Asker("127.0.0.1", 18196) as four, Asker("::1", 18196) as six:
+        for asker in (four, six):
+            asker.hears("old")
+        apus("network", "disconnect", "bridge", "old").ok()
+        with answering_on_the_host("127.0.0.1", 18196):
+            four.hears("host")
+        # Who listens at ::1 alone has it from nobody who leads it on.
+        with answering_on_the_host("::1", 18196):
+            six.hears("host")
 
 
 def test_attack_F16_a_loopback_port_of_its_own_leads_to_the_next_container_that_has_it(apus, image, named):

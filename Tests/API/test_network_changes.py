@@ -199,6 +199,45 @@ def let_go(cli, folder):
     wait_until_heard(cli, "waits")
 
 
+@pytest.mark.parametrize("name", ("host", "none"))
+def test_C20_networks_that_nothing_is_made_for_tell_who_is_on_them(cli, net, image, name):  # pylint: disable=unused-argument
+    members = lambda: network(cli, name)[0]["Containers"]
+    endpoint = lambda: json.loads(cli.inspect("box", "{{json .NetworkSettings.Networks}}"))[name]["EndpointID"]
+    assert members() == {}
+    box = cli("run", "-d", "--name", "box", "--network", name, image, "sleep", "600").line()
+    # Who joins the network of another container is on none, and who does not run neither.
+    cli("run", "-d", "--name", "beside", "--network", "container:box", image, "sleep", "600").ok()
+    cli("create", "--name", "idle", "--network", name, image, "true").ok()
+    known = endpoint()
+    assert len(known) == 64 and known != box
+    assert members() == {box: {"Name": "box", "EndpointID": known, "MacAddress": "", "IPv4Address": "", "IPv6Address": ""}}
+    cli("rename", "box", "other").ok()
+    assert members()[box]["Name"] == "other"
+    cli("rename", "other", "box").ok()
+    cli("stop", "-t", "0", "box").ok()
+    assert members() == {} and endpoint() == ""
+    cli("start", "box").ok()
+    assert list(members()) == [box] and len(endpoint()) == 64
+    if name == "none":
+        cli("network", "disconnect", "none", "box").ok()
+        assert members() == {}
+    refused = cli("network", "rm", name)
+    assert refused.code == 1 and f"{name} is a pre-defined network and cannot be removed" in refused.err
+
+
+def test_C20_the_next_daemon_knows_who_is_on_networks_that_nothing_is_made_for(brittle):
+    client, told = brittle.client, {}
+    for name in ("host", "none"):
+        client("run", "-d", "--name", f"on-{name}", "--network", name, brittle.image, "sleep", "600").ok()
+        told[name] = network(client, name)[0]["Containers"]
+        assert [each["Name"] for each in told[name].values()] == [f"on-{name}"]
+    brittle.kill()
+    brittle.start()
+    assert {name: network(client, name)[0]["Containers"] for name in told} == told
+    client("rm", "-f", "on-host", "on-none").ok()
+    assert [network(client, name)[0]["Containers"] for name in told] == [{}, {}]
+
+
 def test_C20_who_waits_to_be_started_again_is_put_on_networks_and_taken_off_them(cli, net, image, tmp_path):
     """As with Docker: on record at once, and in force at its next start, its ports and its files in /etc as well."""
     net("first"), net("second")

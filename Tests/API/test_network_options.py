@@ -39,6 +39,13 @@ def test_G06_options_of_the_bridge_driver(cli, net, image):
     assert cli("exec", "web", "ls", "/sys/class/net").ok().split() == ["eth0", "lo", "wire0"]
 
 
+def test_G06_options_of_the_bridge_driver_without_a_value_say_nothing(cli, net):
+    """As files of compose leave them."""
+    names = ("bridge.name", "bridge.host_binding_ipv4", "container_iface_prefix", "bridge.gateway_mode_ipv4", "host_ipv4", "bridge.trusted_host_interfaces")
+    net("plain", *[word for name in names for word in ("-o", f"com.docker.network.{name}=")])
+    assert f"br-{network(cli, 'plain')[0]['Id'][:12]}" in leaks.links()
+
+
 def test_G06_a_bridge_without_an_address_of_its_own(cli, net, image):
     net("bare", "--subnet", "10.81.0.0/24", "-o", "com.docker.network.bridge.inhibit_ipv4=true")
     assert "inet " not in host("ip", "addr", "show", bridge_link(cli, "bare"))
@@ -62,7 +69,7 @@ def test_G08_containers_that_may_not_talk_reach_each_other_by_published_ports_on
 
     is_apart()
     link = bridge_link(cli, "apart")
-    back_within(2, lambda: host("ip", "link", "del", link), lambda: link in leaks.links(), "the bridge is back")
+    back_within(1, lambda: host("ip", "link", "del", link), lambda: link in leaks.links(), "the bridge is back")
     wait_until(lambda: fetch(18210) == "hello", "the port leads there again")
     is_apart()
 
@@ -410,7 +417,7 @@ def test_T05_a_cable_that_was_taken_away_is_plugged_in_again(cli, net, image, ow
     run(cli, image, "-p", "18270:80", "--network", "mine")
     cable = next(link for link in leaks.links() if link.startswith("veth"))
     before = cli("exec", "web", "ip", "-o", "addr", "show", "eth0").ok().split("inet ")[1].split()[0]
-    back_within(2, lambda: host("ip", "link", "del", cable), lambda: cable in leaks.links(), "the cable is back")
+    back_within(1, lambda: host("ip", "link", "del", cable), lambda: cable in leaks.links(), "the cable is back")
     wait_until(lambda: fetch(18270) == "hello", "the port leads there again")
     assert cli("exec", "web", "ip", "-o", "addr", "show", "eth0").ok().split("inet ")[1].split()[0] == before
     cli("network", "disconnect", "mine", "web").ok()
@@ -441,7 +448,7 @@ def test_T05_a_bridge_and_a_cable_that_somebody_changed_are_as_they_were(apus, n
     assert is_as_it_was()
     for words in (["link", "set", link, "down"], ["addr", "flush", "dev", link], ["-6", "addr", "flush", "dev", link],
                   ["link", "set", cables[0], "nomaster"], ["link", "set", cables[1], "down"], ["link", "set", cables[0], "master", elsewhere]):
-        back_within(2, lambda words=words: host("ip", *words), is_as_it_was, f"all is as it was after {words}")
+        back_within(1, lambda words=words: host("ip", *words), is_as_it_was, f"all is as it was after {words}")
         wait_until(lambda: fetch(18275) == "hello", f"the port leads there after {words}")
         assert (apus("exec", "peer", *ask(web, seconds=15 if talks == "true" else 2)).code == 0) == (talks == "true"), words
     assert f"the bridge {link} was switched off" in own_daemon.log() and f"put back on the bridge {link}" in own_daemon.log()
@@ -449,7 +456,7 @@ def test_T05_a_bridge_and_a_cable_that_somebody_changed_are_as_they_were(apus, n
 
 def test_T05_forwarding_that_was_switched_off_is_on_again_and_told_of(cli, image, own_daemon):
     run(cli, image, "-p", "18280:80")
-    back_within(2, lambda: host("sysctl", "-qw", "net.ipv4.ip_forward=0"), lambda: host("sysctl", "-n", "net.ipv4.ip_forward").strip() == "1",
+    back_within(1, lambda: host("sysctl", "-qw", "net.ipv4.ip_forward=0"), lambda: host("sysctl", "-n", "net.ipv4.ip_forward").strip() == "1",
                 "it is on again")
     wait_until(lambda: "net.ipv4.ip_forward was switched off by somebody else" in own_daemon.log(), "it is told of")
     assert fetch(18280) == "hello"

@@ -18,12 +18,11 @@ extension ContainerInspect: VersionedDocument {
     /// Where containers find each other by name, the short id was among an endpoint's aliases until `DNSNames` told it.
     private mutating func addShortIDToAliases() {
         let shortID = String(id.prefix(12))
-        for (name, endpoint) in networkSettings.networks where !Self.predefined.contains(name) && !endpoint.aliases.contains(shortID) {
+        for (name, endpoint) in networkSettings.networks
+        where !NetworkResource.predefinedNames.contains(name) && !endpoint.aliases.contains(shortID) {
             networkSettings.networks[name]?.aliases.append(shortID)
         }
     }
-
-    private static let predefined: Set<String> = ["bridge", "host", "none"]
 }
 
 extension HostConfig: VersionedDocument {

@@ -2,6 +2,9 @@ public import CoreTypes
 
 /// A network as `GET /networks/{id}` tells of it.
 public struct NetworkResource: EngineDocument {
+    /// Of networks that are there from the first start and cannot be removed.
+    public static let predefinedNames: Set<String> = ["bridge", "host", "none"]
+
     /// Unique among networks.
     @Defaulted public var name: String = ""
     /// 64 hexadecimal digits.

@@ -70,6 +70,7 @@ extension Container {
             } else {
                 var settings = configured
                 settings.networkID = id
+                settings.endpointID = await services.networks.bareEndpoint(of: self.id, on: id)
                 answer[name] = settings
             }
         }

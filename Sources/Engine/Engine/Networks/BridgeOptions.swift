@@ -28,7 +28,7 @@ struct BridgeOptions: Equatable, Sendable {
 
     /// - Throws: `.invalidParameter` in Docker's words, and for what is not served.
     init(checking options: [String: String]) throws(EngineError) {
-        linkName = options[NetworkOption.bridgeName]
+        if let text = options[NetworkOption.bridgeName], !text.isEmpty { linkName = text }
         masquerades = try Self.flag(NetworkOption.masquerade, options) ?? true
         letsContainersTalk = try Self.flag(NetworkOption.betweenContainers, options) ?? true
         hasIPv4Gateway = try !(Self.flag(NetworkOption.inhibitsIPv4, options) ?? false)

@@ -68,6 +68,7 @@ extension Container {
         if startingName != nil { return }
         await takeNetworkTurn()
         defer { endNetworkTurn() }
+        if let toldNetwork { await services.networks.note(id, called: name, onBare: toldNetwork) }
         guard var attachment else { return }
         let joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: document.endpoints)
         for (index, endpoint) in attachment.endpoints.enumerated() {
@@ -95,14 +96,14 @@ extension Container {
     func tellOfBareNetwork() async {
         guard let name = bareNetwork else { return }
         toldNetwork = name
-        await services.networks.tell("connect", networkNamed: name, id)
+        await services.networks.enter(id, called: self.name, bare: name)
     }
 
     /// The same of its end.
     func tellOfEndOfBareNetwork() async {
         guard let name = toldNetwork else { return }
         toldNetwork = nil
-        await services.networks.tell("disconnect", networkNamed: name, id)
+        await services.networks.leave(id, bare: name)
     }
 
     /// Takes the network of a run away, if there is one.
@@ -124,6 +125,7 @@ extension Container {
             return logger.error("\(error)")
         }
         toldNetwork = bareNetwork
+        if let toldNetwork { await services.networks.note(id, called: name, onBare: toldNetwork) }
         guard let read else { return }
         // Addresses of what is not its own any more may be others'.
         var own = read

@@ -151,7 +151,7 @@ extension Container {
             failpoint(.connectPlugged)
         } catch {
             // It may have been spoken with already.
-            await services.networks.forgetConversations(of: [endpoint])
+            await services.networks.forgetConversations(of: [endpoint], ports: opened)
             await services.networks.release(endpoint, of: id)
             await services.networks.release(ports: opened)
             // The address may be somebody else's by the time that a daemon reads it there.
@@ -168,7 +168,7 @@ extension Container {
         var attachment = old
         attachment.endpoints.removeAll { $0.endpointID == endpoint.endpointID }
         let closed = attachment.withdrawPorts()
-        try await services.networks.unplug(endpoint, outOf: attachment, of: id)
+        try await services.networks.unplug(endpoint, outOf: attachment, of: id, closing: closed)
         await services.networks.release(ports: closed)
         failpoint(.disconnectUnplugged)
         self.attachment = attachment
@@ -246,7 +246,10 @@ extension Networks {
     }
 
     /// Takes one endpoint from a container that runs.
-    func unplug(_ endpoint: EndpointRecord, outOf attachment: NetworkAttachment, of id: ContainerID) async throws(EngineError) {
+    /// - Parameter closed: ports that are published no more.
+    func unplug(
+        _ endpoint: EndpointRecord, outOf attachment: NetworkAttachment, of id: ContainerID, closing closed: [PublishedPort]
+    ) async throws(EngineError) {
         var before = part(attachment.endpoints + [endpoint])
         for port in published[id.text] ?? [] { before.add(port) }
         let (namespace, firewall, old, after) = (namespace(of: id), firewall, before, part(attachment))
@@ -260,7 +263,7 @@ extension Networks {
             try Sandbox.setRoutes(routes, in: namespace)
             failpoint(.disconnectRouted)
         }
-        forgetConversations(of: [endpoint])
+        forgetConversations(of: [endpoint], ports: closed)
         // It is out, whatever the names say of it for a while.
         do throws(EngineError) { try await announce(attachment, of: id) } catch {
             logger.error("names after a disconnection: \(error)", metadata: ["container.id": "\(id)"])

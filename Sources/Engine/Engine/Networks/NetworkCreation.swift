@@ -10,7 +10,7 @@ extension Networks {
     /// - Throws: `.conflict` for a name that is taken, `.invalidParameter`, `.forbidden` in Docker's words.
     func create(_ request: NetworkCreateRequest) async throws(EngineError) -> NetworkCreateResponse {
         // `default` is what `--network default` and a request without a network mean: nobody could join one of that name by it.
-        guard !NetworkDocument.predefined.contains(request.name), request.name != "default" else {
+        guard !NetworkResource.predefinedNames.contains(request.name), request.name != "default" else {
             throw EngineError(.forbidden, "operation is not permitted on predefined \(request.name) network ")
         }
         let request = try configured(NetworkPlan.settlingFamilies(of: request))
@@ -236,7 +236,7 @@ enum NetworkPlan {
             }
             return parent
         }
-        let link = options[NetworkOption.bridgeName] ?? defaultLink
+        let link = document.bridgeOptions.linkName ?? defaultLink
         guard BridgeOptions.isLinkName(link, limitBytes: HostNetwork.linkNameLimitBytes) else {
             throw EngineError(
                 .invalidParameter,

@@ -23,9 +23,8 @@ struct NetworkDocument: Codable, Equatable, Sendable {
 
     var driver: NetworkDriver { NetworkDriver(rawValue: resource.driver) ?? .none }
 
-    /// Networks that are there from the first start and cannot be removed.
-    static let predefined: Set<String> = ["bridge", "host", "none"]
-    var isPredefined: Bool { Self.predefined.contains(resource.name) }
+    /// Whether it is there from the first start and cannot be removed.
+    var isPredefined: Bool { NetworkResource.predefinedNames.contains(resource.name) }
 
     /// What the options mean.
     var bridgeOptions: BridgeOptions { BridgeOptions(of: resource.options) }

@@ -74,7 +74,7 @@ extension Networks {
 
     /// Takes away a network whose record cannot be read, and what it is known to have had: its bridge, where that has the name that we give.
     private func remove(_ network: UnreadableNetwork, _ name: String) async throws(EngineError) {
-        guard !NetworkDocument.predefined.contains(name) else {
+        guard !NetworkResource.predefinedNames.contains(name) else {
             throw EngineError(.forbidden, "\(name) is a pre-defined network and cannot be removed")
         }
         // Those of containers that are gone hold nobody up.

@@ -292,12 +292,36 @@ extension Networks {
             ])
     }
 
-    /// Tells of a container on a network that nothing is made for: the host's, or none.
-    func tell(_ action: String, networkNamed name: String, _ id: ContainerID) {
-        guard let network = networks.values.first(where: { $0.name == name }) else { return }
-        events.publish(
-            .network, action, id: network.id,
-            attributes: ["container": id.text, "name": name, "type": network.document.resource.driver])
+    // MARK: - Where nothing is made: the host's network, and none
+
+    /// Notes a container there by its name, also by a new one.
+    /// - Returns: what it has there; nil where there is no such network.
+    @discardableResult
+    func note(_ id: ContainerID, called containerName: String, onBare name: String) -> EndpointRecord? {
+        guard let network = networks.values.first(where: { $0.name == name }) else { return nil }
+        // The next daemon calls it the same, though nothing is written down of it.
+        let endpoint = EndpointRecord(
+            networkID: network.id, networkName: name, endpointID: String(id.text.reversed()), hostLink: "", insideLink: "", macAddress: "")
+        networks[network.id]?.members[id.text] = NetworkMember(containerName: containerName, endpoint: endpoint)
+        return endpoint
+    }
+
+    /// Tells of a container there, from now on.
+    func enter(_ id: ContainerID, called containerName: String, bare name: String) {
+        if let endpoint = note(id, called: containerName, onBare: name) { tell("connect", endpoint, id) }
+    }
+
+    /// It is there no more.
+    func leave(_ id: ContainerID, bare name: String) {
+        guard let network = networks.values.first(where: { $0.name == name }), let member = network.members[id.text] else { return }
+        networks[network.id]?.members[id.text] = nil
+        tell("disconnect", member.endpoint, id)
+    }
+
+    /// The id of its endpoint there; empty where it is on no such network.
+    func bareEndpoint(of id: ContainerID, on network: String) -> String {
+        guard let endpoint = networks[network]?.members[id.text]?.endpoint, endpoint.insideLink.isEmpty else { return "" }
+        return endpoint.endpointID
     }
 
     // MARK: - After a start of the daemon
