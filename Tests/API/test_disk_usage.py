@@ -75,6 +75,24 @@ def test_what_system_df_does_not_list_is_the_reserve_which_info_names_and_what_i
         apus("rm", "-f", "chatty").ok()
 
 
+def test_an_empty_volume_takes_nothing(cli, own_daemon, apus):
+    """As dockerd tells it: its own directory is not what lies in it."""
+    apus("volume", "create", "bare").ok()
+    try:
+        assert re.search(r"^bare +0 +0B$", cli("system", "df", "-v").ok(), re.M)
+        [told] = api(own_daemon, "GET", "/system/df?type=volume", expect=200)[1]["Volumes"]
+        assert told["UsageData"] == {"RefCount": 0, "Size": 0}
+        with open(f"{told['Mountpoint']}/file", "wb") as file:
+            file.write(b"x" * 5000)
+        os.mkdir(f"{told['Mountpoint']}/folder")
+        [told] = api(own_daemon, "GET", "/system/df?type=volume", expect=200)[1]["Volumes"]
+        assert told["UsageData"]["Size"] == du(f"{told['Mountpoint']}/file", f"{told['Mountpoint']}/folder")
+    finally:
+        apus("volume", "rm", "bare").ok()
+    apus("volume", "create", "bare").ok()
+    assert cli("volume", "prune", "-f", *([] if cli.name.startswith("docker-20") else ["-a"])).ok().endswith("Total reclaimed space: 0B\n")
+
+
 def test_system_df_has_the_shape_of_each_version(own_daemon, two):
     _, old = api(own_daemon, "GET", "/v1.41/system/df", expect=200)
     _, new = api(own_daemon, "GET", "/v1.51/system/df", expect=200)

@@ -106,6 +106,31 @@ def test_feature_F03_nocopy_and_a_place_that_the_image_lacks_leave_a_volume_empt
     assert "text" in cli("run", "--rm", "-v", "linked:/link", pulled, "ls", "/link").line()
 
 
+@pytest.mark.parametrize("options", ((), ("-o", "type=tmpfs", "-o", "device=tmpfs")))
+@pytest.mark.parametrize("where", ("bridge", "none", "host"))
+def test_feature_F03_a_new_volume_is_filled_where_it_is_read_only_and_etc_too(cli, image, where, options):
+    """With places, empty, for the files of every container's own, as volumes of dockerd's have them."""
+    kept = cli("run", "--rm", image, "sh", "-c", "cd /etc; stat -c '%n %f %u %g' *; cat passwd").ok()
+    known = dict(line.split(" ", 1) for line in kept.splitlines() if line.split(" ")[0] in ("passwd", "group"))
+    cli("volume", "create", *options, "settings").ok()
+    script = "cat /etc/hosts /etc/resolv.conf >/dev/null && hostname && cat /etc/hostname; stat -c '%n %f %u %g' /etc/*; touch /etc/x; "
+    script += "grep ' /etc ' /proc/mounts"
+    for _ in range(2):
+        shown = cli("run", "--rm", "--network", where, "--hostname", "sealed", "-v", "settings:/etc:ro", image, "sh", "-c", script)
+        lines = shown.out.splitlines()
+        assert lines[:2] == ["sealed", "sealed"] and "touch: /etc/x: Read-only file system" in shown.err, shown
+        assert " ro," in lines[-1], shown
+        assert {name: dict(line.split(" ", 1) for line in lines[2:-1])[f"/etc/{name}"] for name in known} == known
+    if options:
+        return
+    for name in ("hosts", "hostname", "resolv.conf"):
+        place = os.stat(f"{mountpoint(cli, 'settings')}/{name}")
+        assert (stat.S_IMODE(place.st_mode), place.st_uid, place.st_gid, place.st_size) == (0o755, 0, 0, 0), name
+    # Who wants nothing copied has no such places, and is told so; dockerd's container does not start either.
+    refused = cli("run", "--rm", "-v", "empty:/etc:ro,nocopy", image, "true")
+    assert refused.code != 0 and "ead-only file system" in refused.err, refused
+
+
 def test_feature_F03_a_filling_that_was_cut_off_goes_on_or_is_begun_again(brittle, registry, stocked):
     client = brittle.client
     client("pull", "-q", stocked).ok()
@@ -410,7 +435,9 @@ def test_attack_D14_a_declared_volume_that_leads_out_reads_nothing_of_the_host(c
 def test_feature_F08_versions_of_the_api_differ_in_what_they_prune(own_daemon, apus):
     for version, left in (("1.41", []), ("1.42", ["named"])):
         api(own_daemon, "POST", f"/v{version}/volumes/create", {"Name": "named"}, 201)
-        api(own_daemon, "POST", f"/v{version}/volumes/create", {}, 201)
+        _, unnamed = api(own_daemon, "POST", f"/v{version}/volumes/create", {}, 201)
+        with open(f"{unnamed['Mountpoint']}/file", "w", encoding="ascii") as file:
+            file.write("x" * 4096)
         _, report = api(own_daemon, "POST", f"/v{version}/volumes/prune", expect=200)
         assert report["SpaceReclaimed"] >= 4096
         assert apus("volume", "ls", "-q").ok().split() == left

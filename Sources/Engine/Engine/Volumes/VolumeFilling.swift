@@ -20,12 +20,14 @@ extension VolumeFolder {
             let target = try openFile(contents(of: name), [.readOnly, .directory, .noFollow])
             guard try directoryEntries(of: target, subject: name).isEmpty else { return }
             // What options mount lies on a file system of its own, which nothing can be moved into.
-            if try isMounted(name) { return try fill(target, of: name, from: source) }
+            if try isMounted(name) { return try fill(target, of: name, from: source, at: path) }
             do throws(SyscallError) {
                 try makeDirectory(copying(name), mode: 0o700)
                 let copy = try openFile(copying(name), [.readOnly, .directory, .noFollow])
                 try DirectoryLimit.share(of: contents(of: name), with: copy)
-                try copyTree(from: source, onto: copy)
+                var made: [FilePath] = []
+                try copyTree(from: source, onto: copy, made: &made)
+                try makePlaces(in: copy, at: path, made: &made)
                 try synchronizeFileSystem(copy.number, subject: name)
                 try renameFile(copying(name), to: copied(name))
             } catch {
@@ -59,10 +61,13 @@ extension VolumeFolder {
     }
 
     /// In place, and what was made is taken away where it fails.
-    private func fill(_ target: borrowing OwnedFD, of name: String, from source: borrowing OwnedFD) throws(SyscallError) {
+    private func fill(
+        _ target: borrowing OwnedFD, of name: String, from source: borrowing OwnedFD, at path: String
+    ) throws(SyscallError) {
         var made: [FilePath] = []
         do throws(SyscallError) {
             try copyTree(from: source, onto: target, made: &made)
+            try makePlaces(in: target, at: path, made: &made)
             try synchronizeFileSystem(target.number, subject: name)
         } catch {
             for entry in made {
@@ -71,6 +76,21 @@ extension VolumeFolder {
                 }
             }
             throw error
+        }
+    }
+
+    /// Of every container files of its own are mounted there. In a volume that is read-only the runtime could make no places for them.
+    private static let places: [FilePath] = ["resolv.conf", "hostname", "hosts"]
+
+    /// Makes what an image lacks of these in its `/etc`, empty and with the mode that Docker's have.
+    private func makePlaces(in target: borrowing OwnedFD, at path: String, made: inout [FilePath]) throws(SyscallError) {
+        guard path == "/etc" else { return }
+        for name in Self.places {
+            do throws(SyscallError) {
+                let file = try openFile(name, [.writeOnly, .create, .exclusive, .noFollow], mode: 0o755, at: target.number)
+                made.append(name)
+                try changeMode(of: file.number, to: 0o755, subject: name.string)
+            } catch  where error.errno == Errno.fileExists.rawValue { continue }
         }
     }
 

@@ -192,9 +192,15 @@ struct VolumeFolder: Sendable {
         if let project { try DirectoryLimit.free(project, at: root) }
     }
 
-    /// Bytes on disk of a volume's contents.
+    /// The most that an empty directory takes on disk.
+    private static let emptyDirectoryBytes: Int64 = 4096
+
+    /// Bytes on disk of a volume's contents. An empty one has none, as with Docker, though its directory takes some.
     func usedBytes(_ name: String) throws(EngineError) -> Int64 {
-        do throws(SyscallError) { return try treeUsage(contents(of: name)).bytes } catch { throw .system("measure \(name)", error) }
+        do throws(SyscallError) {
+            let directory = try fileStatus(contents(of: name))
+            return max(0, try treeUsage(contents(of: name)).bytes - min(directory.allocatedBytes, Self.emptyDirectoryBytes))
+        } catch { throw .system("measure \(name)", error) }
     }
 
     // MARK: - What the options mount
