@@ -146,10 +146,69 @@ def test_D26_policies_that_make_no_sense_are_refused_in_dockers_words(cli, image
     assert bad.code == 125 and "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'" in bad.err
     assert "maximum retry count can only be used with 'on-failure'" in cli("run", "--restart", "always:3", image).err
     cli("run", "-d", "--name", "host", image, "sleep", "60").ok()
-    beside = cli("run", "--restart", "always", "--network", "container:host", image, "true")
+    beside = cli("run", "--restart", "always", "--pid", "container:host", image, "true")
     assert beside.code == 125 and "in another container's namespace is not supported yet" in beside.err
     cli("run", "-d", "--rm", "--name", "brief", image, "sleep", "60").ok()
     assert "AutoRemove is enabled" in cli("update", "--restart", "always", "brief").err
+
+
+def pid_of(cli, name):
+    return int(shown(cli, name, ".State.Pid"))
+
+
+def are_together(cli, *names):
+    """Whether the containers have one network."""
+    return len({os.stat(f"/proc/{pid_of(cli, name)}/ns/net").st_ino for name in names}) == 1
+
+
+@pytest.mark.parametrize("where", ("bridge", "none", "host"))
+def test_D26_C20_who_joined_another_ones_network_is_started_again_there(cli, image, where):
+    cli("run", "-d", "--name", "pod", "--restart", "always", "--network", where, image, "sleep", "600").ok()
+    cli("run", "-d", "--name", "joined", "--restart", "always", "--network", "container:pod", image, "sleep", "600").ok()
+    # By another one that has joined it; and by a policy of later.
+    cli("run", "-d", "--name", "second", "--network", "container:joined", image, "sleep", "600").ok()
+    cli("update", "--restart", "always", "second").ok()
+    for count in (1, 2):
+        for name in ("joined", "second"):
+            os.kill(pid_of(cli, name), signal.SIGKILL)
+            wait_until(lambda name=name, count=count: is_running_after(cli, name, count), f"{name} runs again", seconds=30)
+        assert are_together(cli, "pod", "joined", "second")
+    # The other one's own restart is no new network.
+    os.kill(pid_of(cli, "pod"), signal.SIGKILL)
+    wait_until(lambda: is_running_after(cli, "pod", 1), "it runs again", seconds=30)
+    assert are_together(cli, "pod", "joined", "second")
+    if where == "none":
+        return
+    # What somebody starts anew has one, in which they are from their next start on.
+    cli("restart", "-t", "0", "pod").ok()
+    assert are_together(cli, "pod", "joined") is (where == "host")
+    os.kill(pid_of(cli, "joined"), signal.SIGKILL)
+    wait_until(lambda: is_running_after(cli, "joined", 3), "it runs again", seconds=30)
+    assert are_together(cli, "pod", "joined")
+    if where == "host":
+        return
+    # Without the other one nothing is joined: as with dockerd that is the end, until somebody starts it.
+    cli("stop", "-t", "0", "pod").ok()
+    os.kill(pid_of(cli, "joined"), signal.SIGKILL)
+    wait_until(lambda: shown(cli, "joined", ".State.Status") == "exited", "it stays down", seconds=30)
+    assert shown(cli, "joined", ".State.Error")
+    refused = cli("start", "joined")
+    assert refused.code == 1 and "cannot join network of a non running container" in refused.err, refused
+    cli("start", "pod", "joined").ok()
+    assert are_together(cli, "pod", "joined")
+
+
+def test_A10_C20_who_joined_another_ones_network_is_started_again_there_while_the_daemon_is_dead(brittle):
+    client = brittle.client
+    client("run", "-d", "--name", "pod", brittle.image, "sleep", "600").ok()
+    client("run", "-d", "--name", "joined", "--restart", "always", "--network", "container:pod", brittle.image, "sleep", "600").ok()
+    former = pid_of(client, "joined")
+    brittle.kill()
+    os.kill(former, signal.SIGKILL)
+    time.sleep(2)
+    brittle.start()
+    wait_until(lambda: is_running_after(client, "joined", 1), "it runs again", seconds=30)
+    assert pid_of(client, "joined") != former and are_together(client, "pod", "joined")
 
 
 def test_A10_policies_work_while_the_daemon_is_dead(brittle):

@@ -1,6 +1,7 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import LinuxSyscalls
+internal import Networking
 internal import OCISpec
 internal import SystemPackage
 
@@ -81,8 +82,8 @@ final class HeldNamespace: Sendable {
 }
 
 extension Container {
-    /// Containers one of which has its shared memory from the next.
-    private static let sharedMemoryChainLimit = 16
+    /// Containers one of which has its network or its shared memory from the next.
+    private static let joinLimit = 16
 
     /// Opens what the container's modes want of other containers.
     /// - Throws: `.conflict` in Docker's words for one that does not run.
@@ -93,6 +94,9 @@ extension Container {
             do throws(EngineError) { try await join(kind, of: name, into: &joined) } catch { throw Self.told(error, kind, name) }
         }
         try await joinUserNamespace(modes, into: &joined)
+        if try Refusal.isStartedAgain(document.hostConfig) {
+            for (kind, file) in try await lastingNamespaces(modes) { joined.namespaces[kind] = file }
+        }
         switch modes.sharedMemory {
         case .own, .none: break
         case .shareable: joined.sharedMemory = paths.sharedMemory.string
@@ -124,6 +128,40 @@ extension Container {
         return namespace
     }
 
+    // MARK: - What starts that a shim makes find
+
+    /// The namespaces of others by files at which those are found that the others have by then: the shim makes the container again from its bundle.
+    func lastingNamespaces(_ modes: NamespaceModes) async throws(EngineError) -> [LinuxNamespace.Kind: String] {
+        guard case .container(let name) = modes.network else { return [:] }
+        let other = try services.index.find(name)
+        var files = [LinuxNamespace.Kind.network: try await other.lastingNetwork()]
+        if try await userNamespaceIDs() != nil { files[.user] = try await other.lastingUserNamespace() }
+        return files
+    }
+
+    /// Where the network is found that this container has at any time while it runs.
+    private func lastingNetwork(depth: Int = 0) async throws(EngineError) -> String {
+        switch try NamespaceModes(document.hostConfig).network {
+        // The runtime's own.
+        case .host: return "/proc/self/ns/net"
+        case .container(let name):
+            guard depth < Self.joinLimit else { throw EngineError(.invalidParameter, "containers join each other's networks in a circle") }
+            return try await services.index.find(name).lastingNetwork(depth: depth + 1)
+        case .own:
+            // Of one that was started on no network there is no file yet; of one that does not run there is one when it runs.
+            if attachment == nil, state.supervisedTask != nil {
+                _ = try await changingNetworks { () throws(EngineError) in try await ownNetwork() }
+            }
+            return services.networks.namespace(of: id).path.string
+        }
+    }
+
+    /// The same of its user namespace, which is not the host's. Who joins others in a circle has none.
+    private func lastingUserNamespace() async throws(EngineError) -> String {
+        guard let (_, name) = try NamespaceModes(document.hostConfig).joinedContainers.first else { return paths.userNamespace.string }
+        return try await services.index.find(name).lastingUserNamespace()
+    }
+
     private var networkNames: JoinedParts.NetworkNames {
         JoinedParts.NetworkNames(files: paths.networkFiles, hostName: document.config.hostname, domainName: document.config.domainName)
     }
@@ -142,7 +180,7 @@ extension Container {
     /// The directory that another container has as its shared memory.
     private func sharedMemory(of name: String) async throws(EngineError) -> String {
         var next = name
-        for _ in 0..<Self.sharedMemoryChainLimit {
+        for _ in 0..<Self.joinLimit {
             let other = try services.index.find(next)
             switch try NamespaceModes(await other.document.hostConfig).sharedMemory {
             case .shareable: return other.paths.sharedMemory.string

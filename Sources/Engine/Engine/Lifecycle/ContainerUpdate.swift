@@ -37,7 +37,10 @@ extension Container {
         do throws(EngineError) {
             try await save()
             try await limit(to: after)
-            if !changes.restartPolicy.name.isEmpty { try await followRestartPolicy() }
+            if !changes.restartPolicy.name.isEmpty {
+                try await nameLastingNamespaces()
+                try await followRestartPolicy()
+            }
         } catch {
             document.hostConfig = before
             limitsOfNextRun = nil
@@ -71,6 +74,19 @@ extension Container {
                 .conflict, "Conflicting options: Restart policy cannot be updated because AutoRemove is enabled for the container")
         }
         try Refusal.checkRestarts(host)
+    }
+
+    /// Has the bundle of a run name others' namespaces as a start that its shim makes finds them.
+    private func nameLastingNamespaces() async throws(EngineError) {
+        guard state.supervisedTask != nil, try Refusal.isStartedAgain(document.hostConfig) else { return }
+        let files = try await lastingNamespaces(try NamespaceModes(document.hostConfig))
+        if files.isEmpty { return }
+        try await changeBundle("name the network in the bundle") { configuration in
+            for (kind, file) in files {
+                guard let place = configuration.linux?.namespaces.firstIndex(where: { $0.kind == kind }) else { continue }
+                configuration.linux?.namespaces[place].path = file
+            }
+        }
     }
 
     private func limit(to host: HostConfig) async throws(EngineError) {

@@ -1,4 +1,5 @@
 internal import EngineAPI
+internal import OCISpec
 internal import ShimProtocol
 
 /// Fields of a create request that nothing here serves yet: each is refused by its name unless it says nothing.
@@ -28,13 +29,17 @@ enum Refusal {
                 + "a container on the host's network (--network host) is reached at its ports directly")
     }
 
-    /// The shim makes a container again from its bundle alone, which names other containers' namespaces as they were at the start.
+    /// The shim makes a container again from its bundle alone, which names other containers' namespaces as they were at the start, but for their
+    /// networks.
     static func checkRestarts(_ host: HostConfig) throws(EngineError) {
-        let isStartedAgain = try RestartRule(host.restartPolicy).kind != .never || HealthRequests.actions[host.healthOnFailure] == .restart
-        guard isStartedAgain else { return }
-        for (_, owner) in try NamespaceModes(host).owners {
-            guard case .container = owner else { continue }
+        guard try isStartedAgain(host) else { return }
+        for (kind, _) in try NamespaceModes(host).joinedContainers where kind != .network {
             throw notYet("HostConfig.RestartPolicy of a container in another container's namespace")
         }
+    }
+
+    /// Whether a shim may start the container again.
+    static func isStartedAgain(_ host: HostConfig) throws(EngineError) -> Bool {
+        try RestartRule(host.restartPolicy).kind != .never || HealthRequests.actions[host.healthOnFailure] == .restart
     }
 }
