@@ -105,6 +105,19 @@ def test_info_names_what_secures_containers_without_more_until_1_24(own_daemon):
     old, new = (api(own_daemon, "GET", f"/v{version}/info", expect=200)[1] for version in ("1.24", "1.25"))
     assert "name=seccomp,profile=builtin" in new["SecurityOptions"]
     assert old["SecurityOptions"] == [option.split(",")[0].removeprefix("name=") for option in new["SecurityOptions"]]
+    assert old["ExecutionDriver"] == "<not supported>" and "ExecutionDriver" not in new
+
+
+def test_what_the_container_of_a_commit_was_made_with_is_told_until_1_44(own_daemon, apus, image):
+    id = apus("create", "--name", "origin", "-e", "A=b", image, "echo", "made").line()
+    made = apus("commit", "origin").line()
+    try:
+        old, new = (api(own_daemon, "GET", f"/v{version}/images/{made}/json", expect=200)[1] for version in ("1.44", "1.45"))
+        assert old["Container"] == id and "Container" not in new and "ContainerConfig" not in new
+        config = old["ContainerConfig"]
+        assert (config["Image"], config["Cmd"]) == (image, ["echo", "made"]) and "A=b" in config["Env"]
+    finally:
+        apus("rmi", made).ok()
 
 
 def test_the_short_id_is_an_alias_until_1_44(own_daemon, apus, image):

@@ -219,6 +219,13 @@ network connect --driver-opt =a bridge up
 stop -t x up
 restart -t x up
 -l nosuch ps
+export -o /nosuch/x up
+export -o /etc/passwd/x up
+export -o / up
+export -o /dev/null up
+export -o /nosuch/x nosuch
+save -o /nosuch/x IMAGE
+save -o / IMAGE
 """
 
 

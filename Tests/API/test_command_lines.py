@@ -129,6 +129,46 @@ LINES = r"""
 --label-file FILE.spaces
 --label-file FILE
 --env-file /nosuch
+--mac-address zz
+--mac-address 00:11:22:33:44:55
+--mac-address 00-11-22-33-44-55
+--mac-address 0011.2233.4455
+--mac-address 00:11-22:33:44:55
+--mac-address 00:11:22:33:44
+--mac-address 00:11:22:33:44:5
+--mac-address 00:11:22:33:44:55:66:77
+--mac-address ''
+-v /a:/b:/c:/d
+-v /a:/b:ro:z
+-v :/a
+-v /a:
+-v /a::ro
+-v a:b
+-v a:/b
+-v :
+-v ab
+-v ''
+-v data:/b:ro
+-v ./a:/b
+-v é:/b
+--add-host a:zzz
+--add-host a:
+--add-host a
+--add-host =1.2.3.4
+--add-host a=b=c
+--add-host a=1.2.3.4
+--add-host 'a: 1.2.3.4'
+--add-host 'a=[::1]'
+--add-host 'a:[1.2.3.4]'
+--add-host 'a=[]'
+--add-host a:::1
+--add-host a:b=1.2.3.4
+--add-host a:1.2.3
+--add-host a:host-gateway
+--storage-opt zzz
+--storage-opt size=1g --storage-opt a=b=c
+--sysctl kernel.domainname=x
+--sysctl net/ipv4/ip_forward=1
 --cidfile /nosuch/file
 --cidfile ''
 --cidfile FILE
@@ -215,4 +255,20 @@ def recorded(tmp_path_factory):
 
 @pytest.mark.parametrize("line", LINES.strip().splitlines())
 def test_a_command_line_asks_for_what_dockers_asks_for(recorded, line):
+    assert recorded("apus", line) == recorded(NEWEST, line)
+
+
+# What Go's decoder says of each, docker's command line passes on.
+PROFILES = [
+    b"", b" ", b"{", b"[", b'{"a"', b'{"a":', b"A=b", b"nosuch", b"tru", b"falsy", b"{} {}", b"1 ]", b'{"a": 1,}', b"[1,]", b"[,]", b'{"a" 1}',
+    b'{"a":1 "b":2}', b"[1 2]", b"{1:2}", b'{"a":1}}', b'"a', b'"a\nb"', b'"\x01"', b'"\\x"', b'"\\u12g4"', b'"\\', b"-", b"-a", b"1.", b"1.a", b"1e",
+    b"1ex", b"01", b"1e+", b"+1", b"'", b'\\', b"\x00", b"\x7f", b"\t\x0b", b"\xc3\xa9", b"[" * 10_001, b'{"a": [1, -2.5e-3,\n true],\t"b c": "\\u00e9 d"} \n',
+    b"null", b" 0 ", b"[ [ ] , { } ]",
+]
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=[repr(profile[:20]) for profile in PROFILES])
+def test_a_seccomp_profile_is_sent_or_refused_as_dockers_does(recorded, tmp_path, profile):
+    (tmp_path / "profile").write_bytes(profile)
+    line = f"--security-opt seccomp={tmp_path}/profile"
     assert recorded("apus", line) == recorded(NEWEST, line)

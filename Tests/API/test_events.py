@@ -199,6 +199,19 @@ def test_events_come_in_every_form_that_clients_ask_for(own_daemon, apus, image)
         assert [json.loads(line.lstrip(b"\x1e"))["Action"] for line in lines] == ["create"]
 
 
+def test_info_counts_who_listens_to_events(own_daemon):
+    def listening():
+        return engine_http.api(own_daemon, "GET", "/info", expect=200)[1]["NEventsListener"]
+
+    before, readers = listening(), []
+    for _ in range(3):
+        readers.append(engine_http.stream(own_daemon.socket))
+        readers[-1].sendall(b"GET /events HTTP/1.1\r\nHost: d\r\n\r\n")
+    wait_until(lambda: listening() == before + 3, "the three are counted")
+    for reader in readers: reader.close()
+    wait_until(lambda: listening() == before, "none of them is counted any more")
+
+
 def test_events_tell_of_images_with_their_labels_as_dockers_do(own_daemon, apus, image, tmp_path):
     """Each line is what dockerd tells of the same steps."""
     begin = f"{time.time():.9f}"

@@ -114,11 +114,64 @@ def test_kernel_memory_is_discarded_with_dockers_warning_as_long_as_the_api_know
     ({"Annotations": {"": "x"}}, "invalid Annotations: the empty string is not permitted as an annotation key"),
     ({"StorageOpt": {"size": "much"}}, "invalid size: 'much'"),
     ({"StorageOpt": {"colour": "red"}}, "Unknown option colour"),
+    ({"Sysctls": {"vm.swappiness": "1"}}, 'sysctl "vm.swappiness" is not in a separate kernel namespace'),
+    ({"Sysctls": {"": "1"}}, 'sysctl "" is not in a separate kernel namespace'),
+    ({"Sysctls": {"kernel.hostname": "x"}}, 'sysctl "kernel.hostname" is not allowed as it conflicts with the OCI "hostname" field'),
+    ({"UTSMode": "host", "Sysctls": {"kernel.domainname": "x"}}, 'sysctl "kernel.domainname" is not in a separate kernel namespace'),
+    ({"IpcMode": "host", "Sysctls": {"kernel/msgmax": "9"}}, 'sysctl "kernel.msgmax" is not allowed in the hosts ipc namespace'),
+    ({"NetworkMode": "host", "Sysctls": {"net/ipv4/ip_forward": "1"}}, 'sysctl "net.ipv4.ip_forward" not allowed in host network namespace'),
+    ({"SecurityOpt": ["seccomp={"]}, "Decoding seccomp profile failed: unexpected end of JSON input"),
+    ({"SecurityOpt": ["seccomp=nosuch"]}, "Decoding seccomp profile failed: invalid character 'o' in literal null (expecting 'u')"),
+    ({"SecurityOpt": ["seccomp={} {}"]}, "Decoding seccomp profile failed: invalid character '{' after top-level value"),
+    ({"SecurityOpt": ["seccomp=[]"]}, "Decoding seccomp profile failed: cannot unmarshal array into a field of type object"),
+    ({"SecurityOpt": ['seccomp={"defaultAction":5}']},
+     "Decoding seccomp profile failed: defaultAction: cannot unmarshal number 5 into a field of type string"),
+    ({"SecurityOpt": ['seccomp={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"name":"a","names":["b"],"action":"SCMP_ACT_ALLOW"}]}']},
+     "'name' and 'names' were specified in the seccomp profile, use either 'name' or 'names'"),
     ({"SecurityOpt": ["alone"]}, 'invalid --security-opt 1: "alone"'), ({"SecurityOpt": ["a=b"]}, 'invalid --security-opt 2: "a=b"'),
     ({"Runtime": "nosuch"}, "unknown or invalid runtime name: nosuch"),
 ])
 def test_F07_what_makes_no_sense_is_refused_in_dockers_words(own_daemon, image, host, message):
     assert create(own_daemon, image, expect=400, **host) == {"message": message}
+
+
+def said(daemon, apus, image, *command, config=None, **host):
+    """What a container says that is made with this."""
+    made = create(daemon, image, config={**(config or {}), "Cmd": list(command)}, **host)["Id"]
+    api(daemon, "POST", f"/containers/{made}/start", expect=204)
+    assert apus("wait", made).line() == "0"
+    return apus("logs", made).ok()
+
+
+@pytest.mark.parametrize("profile, mode", [("{}", 0), ("null", 0), ('{"defaultErrnoRet":1}', 0), ("", 2), ('{"DefaultAction":"SCMP_ACT_ALLOW"}', 2)])
+def test_a_seccomp_profile_that_says_nothing_filters_nothing_as_with_docker(own_daemon, apus, image, profile, mode):
+    out = said(own_daemon, apus, image, "grep", "^Seccomp:", "/proc/self/status", SecurityOpt=[f"seccomp={profile}"])
+    assert out.split() == ["Seccomp:", str(mode)]
+
+
+def test_labels_of_selinux_are_passed_over_where_there_is_none(own_daemon, apus, image):
+    if os.path.exists("/sys/fs/selinux/enforce"):
+        pytest.skip("this kernel has SELinux")
+    for option in ("label=disable", "label:type:svirt_apache_t", "label=nonsense"):
+        assert said(own_daemon, apus, image, "echo", "ran", SecurityOpt=[option]) == "ran\n"
+
+
+def test_sysctls_of_every_namespace_are_set_with_dots_and_with_slashes(own_daemon, apus, image):
+    wanted = {"kernel.domainname": "x.y", "net/ipv4/ip_forward": "1", "kernel/msgmax": "9000", "fs/mqueue/msg_max": "20"}
+    files = ["kernel/domainname", "net/ipv4/ip_forward", "kernel/msgmax", "fs/mqueue/msg_max"]
+    script = "cd /proc/sys && cat " + " ".join(files)
+    assert said(own_daemon, apus, image, "sh", "-c", script, config={"Domainname": "a.b"}, Sysctls=wanted).split() == list(wanted.values())
+
+
+@pytest.mark.parametrize("host", [{"MemorySwap": -2}, {"Memory": 64 << 20, "MemorySwap": -3}, {"MemoryReservation": -1}])
+def test_a_limit_of_memory_below_nothing_is_none_as_with_docker(own_daemon, apus, image, host):
+    made = create(own_daemon, image, config={"Cmd": ["sleep", "60"]}, **host)["Id"]
+    api(own_daemon, "POST", f"/containers/{made}/start", expect=204)
+    shown = api(own_daemon, "GET", f"/containers/{made}/json")[1]["HostConfig"]
+    assert {name: shown[name] for name in host} == host
+    if "MemorySwap" in host and (UNIFIED or os.path.exists("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes")):
+        limit = cgroup_file(apus, made, "memory", "memory.swap.max" if UNIFIED else "memory.memsw.limit_in_bytes")
+        assert limit == "max" or int(limit) > 1 << 60
 
 
 def test_what_no_container_here_can_have_is_refused_by_its_name(own_daemon, image):

@@ -223,6 +223,14 @@ def page(place):
     return subprocess.run(["curl", "-s", "--max-time", "20", f"http://{place}/"], capture_output=True, text=True, check=False).stdout
 
 
+@pytest.mark.parametrize("words, code", [(["IMAGE", "nosuch"], 127), (["IMAGE", "/etc/passwd"], 126), (["-p", "127.0.0.1:18099:80", "IMAGE", "true"], 125)])
+def test_a_container_that_does_not_start_in_the_background_is_told_all_the_same(cli, image, words, code):
+    cli("run", "-d", "--name", "first", "-p", "127.0.0.1:18099:80", image, "sleep", "60").ok()
+    result = cli("run", "-d", "--name", "vain", *(image if word == "IMAGE" else word for word in words))
+    assert result.code == code and "Error response from daemon: " in result.err, result
+    assert result.out == cli.inspect("vain", "{{.Id}}") + "\n"
+
+
 def test_C23_create_makes_a_container_that_starts_later(cli, image):
     identifier = cli("create", image, "echo", "later").line()
     assert cli.inspect(identifier, "{{.State.Status}} {{.State.Pid}}") == "created 0"

@@ -182,6 +182,14 @@ def test_an_event_has_dockers_fields(pair, box):
     assert said[1] == said[0] != ""
 
 
+@pytest.mark.parametrize("words", [("events", "--since", "1", "--until", "2"), ("info",), ("version",)], ids=["events", "info", "version"])
+def test_a_template_that_docker_refuses_of_its_other_documents_is_refused_in_its_words(pair, words):
+    templates = ["{{.Nosuch}}", "{{.Nosuch", "{{nosuch}}", "{{if}}{{end}}", "one\ntwo {{.Nosuch.x}}", "{{.Actor.Nosuch}}", "{{.Swarm.Nosuch}}",
+                 "{{.Server.Nosuch}}", "{{.Client.Nosuch}}", "{{len 3}}"]
+    said = [{template: (run.code, run.out, run.err.strip()) for template in templates for run in [cli(*words, "--format", template)]} for cli in pair]
+    assert said[1] == said[0]
+
+
 LISTS = {
     "ps": ("ps", "-a"), "sizes": ("ps", "-a", "-s"), "names": ("ps", "-aq"), "images": ("images",), "digests": ("images", "--digests"), "ids": ("images", "-q"),
     "volumes": ("volume", "ls"), "volume-names": ("volume", "ls", "-q"), "networks": ("network", "ls"), "network-ids": ("network", "ls", "-q"),

@@ -21,8 +21,11 @@ def test_docker_pys_own_tests_end_as_with_dockerd(suite, files, least):
         theirs, ours = docker_py_suite.compare(files, suite)
     except docker_py_suite.Missing as missing:
         pytest.skip(str(missing))
-    assert sum(outcome == "passed" for outcome, _ in theirs.values()) > least, theirs
+    passed = sum(outcome == "passed" for outcome, _ in theirs.values())
+    assert passed > least, theirs
     worse, known = docker_py_suite.worse(theirs, ours), docker_py_suite.known()
     assert not {name: found for name, found in worse.items() if name not in known}
-    # What is known to fail and passes is taken off the list.
-    assert not {name for name in known if name in theirs and name not in worse}
+    # What is known to fail and passes is taken off the list, but for what fails on some machines only.
+    assert not {name for name, reason in known.items() if name in theirs and name not in worse and not reason.startswith("where ")}
+    if files is docker_py_suite.CONTAINERS:
+        assert (passed - len(worse)) / passed >= 0.95, worse

@@ -104,7 +104,10 @@ extension SystemInfo: VersionedDocument {
         }
         if version < APIVersion(1, 50) { document.discoveredDevices = nil }
         if version < APIVersion(1, 45) { document.runtimes = runtimes.mapValues { $0.withoutStatus } }
-        if version < APIVersion(1, 25) { document.securityOptions = securityOptions.map(Self.nameAlone) }
+        if version < APIVersion(1, 25) {
+            document.securityOptions = securityOptions.map(Self.nameAlone)
+            document.executionDriver = "<not supported>"
+        }
         return document
     }
 }

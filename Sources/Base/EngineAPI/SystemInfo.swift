@@ -124,6 +124,8 @@ public struct SystemInfo: EngineDocument {
     @OmittedWhenZero public var productLicense: String = ""
     /// Where networks take addresses from.
     @OmittedWhenZero public var defaultAddressPools: [AddressPool] = []
+    /// Until 1.24.
+    public var executionDriver: String?
     /// From 1.49.
     public var firewallBackend: FirewallInfo?
     /// From 1.46.
@@ -160,7 +162,7 @@ public struct SystemInfo: EngineDocument {
         case isolation = "Isolation", initBinary = "InitBinary", containerdCommit = "ContainerdCommit"
         case runcCommit = "RuncCommit", initCommit = "InitCommit", securityOptions = "SecurityOptions"
         case productLicense = "ProductLicense", defaultAddressPools = "DefaultAddressPools"
-        case firewallBackend = "FirewallBackend", cdiSpecDirs = "CDISpecDirs"
+        case executionDriver = "ExecutionDriver", firewallBackend = "FirewallBackend", cdiSpecDirs = "CDISpecDirs"
         case discoveredDevices = "DiscoveredDevices", containerd = "Containerd", warnings = "Warnings"
     }
 }

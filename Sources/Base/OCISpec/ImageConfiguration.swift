@@ -78,6 +78,8 @@ public struct ImageConfiguration: Equatable, Sendable {
     public var author: String?
     /// Docker's: the id of the container that the image was committed from.
     public var container: String?
+    /// Docker's, `container_config`: what that container was made with, as JSON.
+    public var containerConfig: [UInt8]?
     /// Docker's: the version of the engine that made the image.
     public var dockerVersion: String?
     /// What the image runs on.

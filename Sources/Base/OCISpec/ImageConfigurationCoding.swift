@@ -23,6 +23,7 @@ extension ImageConfiguration {
             case "created": created = try reader.readTimestamp()
             case "author": author = try reader.readString()
             case "container": container = try reader.readString()
+            case "container_config": containerConfig = try reader.readRaw()
             case "docker_version": dockerVersion = try reader.readString()
             case "architecture": architecture = try reader.readString()
             case "os": operatingSystem = try reader.readString()
@@ -66,6 +67,7 @@ extension ImageConfiguration {
                 writer.member("created", created?.description)
                 writer.member("author", author)
                 writer.member("container", container)
+                writer.member("container_config", containerConfig) { $0.raw($1) }
                 writer.member("docker_version", dockerVersion)
                 writer.member("architecture", platform.architecture)
                 writer.member("variant", platform.variant)

@@ -19,6 +19,9 @@ public struct SysctlName: Equatable, Sendable {
     /// The path relative to /proc/sys: `net/ipv4/ip_forward`.
     public var path: String { components.joined(separator: "/") }
 
+    /// The name with dots between its components: `net.ipv4.ip_forward`.
+    public var dotted: String { components.map { String($0.map { $0 == "." ? "/" : $0 }) }.joined(separator: ".") }
+
     /// The kind of namespace that has its own value of this sysctl; nil where changing it changes the host.
     public var namespace: LinuxNamespace.Kind? {
         switch (components[0], components[1]) {

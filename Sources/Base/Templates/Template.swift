@@ -43,6 +43,14 @@ package struct Template: Sendable {
         return try renderer(GoValue(untyped: document, numbersAreText: type != nil), refusesMissingKeys: true).run()
     }
 
+    /// The same for a document that docker knows by its type alone: what is in neither is told as the type's want.
+    package func render(document: TemplateValue, knownAs type: GoType) throws(TemplateError) -> String {
+        do throws(TemplateError) { return try renderer(GoValue(document, as: type)).run() } catch {
+            if let text = try? render(document: document, as: type) { return text }
+            throw error
+        }
+    }
+
     /// Carries the template out for a value that has what its type says, and nothing else.
     package func render(_ value: TemplateValue, strictlyAs type: GoType) throws(TemplateError) -> String {
         try renderer(GoValue(value, as: type)).run()

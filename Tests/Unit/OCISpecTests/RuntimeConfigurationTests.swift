@@ -224,6 +224,7 @@ struct RuntimeConfigurationTests {
         #expect(accepted("ipc", "fs.mqueue.msg_max"))
         #expect(!accepted("ipc", "net.ipv4.ip_forward"))
         #expect(try #require(SysctlName("net.ipv4.conf.eth0/100.rp_filter")).path == "net/ipv4/conf/eth0.100/rp_filter")
+        #expect(try #require(SysctlName("net/ipv4/conf/eth0.100/rp_filter")).dotted == "net.ipv4.conf.eth0/100.rp_filter")
     }
 
     @Test(

@@ -35,6 +35,15 @@ final class NewFile: Sendable {
         }
     }
 
+    /// Why there is no folder to make `path` in, in docker's words; nil where there is one.
+    static func missingFolder(of path: String) -> String? {
+        guard let end = path.lastIndex(of: "/"), end != path.startIndex else { return nil }
+        let folder = String(path[..<end])
+        var status = Glibc.stat()
+        if unsafe stat(folder, &status) != 0 { return "invalid output path: stat \(folder): \(errnoWords(errno))" }
+        return status.st_mode & S_IFMT == S_IFDIR ? nil : "invalid output path: stat \(folder): \(errnoWords(ENOTDIR))"
+    }
+
     /// What a path leads to, in docker's words; nil where it is a file, or nothing is there.
     static func special(at path: String) -> String? {
         var status = Glibc.stat()

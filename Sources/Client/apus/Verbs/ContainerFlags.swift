@@ -104,9 +104,7 @@ private let placeFlags = [
 ]
 
 private let networkFlags = [
-    Flag("add-host", nil, .list, "Add a custom host-to-IP mapping (host:ip)") { text in
-        text.contains(":") || text.contains("=") ? nil : "bad format for add-host: \(goQuoted(text))"
-    },
+    Flag("add-host", nil, .list, "Add a custom host-to-IP mapping (host:ip)", check: ExtraHost.complaint),
     Flag("dns", nil, .list, "Set custom DNS servers", check: ValueCheck.address),
     Flag("dns-opt", nil, .list, "Older spelling of --dns-option", isHidden: true, meaning: "dns-option"),
     Flag("dns-option", nil, .list, "Set DNS options"),

@@ -5,6 +5,9 @@ internal import Templates
 /// - Throws: `Complaint` for a value that no container can have.
 func containerRequest(_ invocation: Invocation) throws(Complaint) -> ContainerCreateRequest {
     let arguments = invocation.arguments
+    if let address = arguments.string("mac-address"), !address.isEmpty, !isLinkAddress(address) {
+        throw Complaint("\(address) is not a valid mac address")
+    }
     var request = ContainerCreateRequest()
     request.config = try configuration(invocation)
     request.hostConfig = try hostConfiguration(arguments)
@@ -12,7 +15,7 @@ func containerRequest(_ invocation: Invocation) throws(Complaint) -> ContainerCr
     try setModes(&request.hostConfig, by: arguments)
     try setDevices(&request.hostConfig, by: arguments)
     try setPorts(&request, by: arguments)
-    setVolumes(&request, by: arguments)
+    try setVolumes(&request, by: arguments)
     try setNetworks(&request, by: arguments)
     return request
 }
@@ -105,7 +108,9 @@ private func hostConfiguration(_ arguments: Arguments) throws(Complaint) -> Host
     host.capDrop = arguments.has("cap-drop") ? StringSlice(arguments.list("cap-drop")) : nil
     host.annotations = pairs(arguments.list("annotation"))
     host.sysctls = pairs(arguments.list("sysctl"))
-    host.storageOpt = pairs(arguments.list("storage-opt"))
+    let storageOptions = arguments.list("storage-opt")
+    guard storageOptions.allSatisfy({ $0.contains("=") }) else { throw Complaint("invalid storage option") }
+    host.storageOpt = pairs(storageOptions)
     host.logConfig.type = arguments.string("log-driver") ?? ""
     host.logConfig.config = pairs(arguments.list("log-opt"))
     if host.logConfig.type == "none", !host.logConfig.config.isEmpty { throw Complaint("invalid logging opts for driver none") }
@@ -114,7 +119,7 @@ private func hostConfiguration(_ arguments: Arguments) throws(Complaint) -> Host
     host.dns = arguments.list("dns")
     host.dnsOptions = arguments.list("dns-option")
     host.dnsSearch = arguments.list("dns-search").map(searchedName)
-    host.extraHosts = arguments.list("add-host").map { splitOnce($0, at: $0.contains("=") ? "=" : ":") }.map { "\($0.0):\($0.1 ?? "")" }
+    host.extraHosts = arguments.list("add-host").map { ExtraHost($0).sent }
     host.links = arguments.list("link")
     host.initProcess = arguments.has("init") ? arguments.bool("init") : nil
     return host
@@ -223,9 +228,9 @@ private func setPorts(_ request: inout ContainerCreateRequest, by arguments: Arg
 }
 
 /// Binds of host paths and named volumes, anonymous volumes, mounts in their long form, memory file systems.
-private func setVolumes(_ request: inout ContainerCreateRequest, by arguments: Arguments) {
+private func setVolumes(_ request: inout ContainerCreateRequest, by arguments: Arguments) throws(Complaint) {
     for text in arguments.list("volume") {
-        if text.contains(":") {
+        if try hasVolumeSource(text) {
             request.hostConfig.binds.append(absoluteBind(text))
         } else {
             request.config.volumes[text] = EmptyObject()

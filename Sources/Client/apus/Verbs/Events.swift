@@ -15,7 +15,7 @@ let eventsVerb = Verb(
 ) { invocation in
     let arguments = invocation.arguments
     let format = arguments.string("format") ?? ""
-    let template = format.isEmpty || format == "json" ? nil : try objectTemplate(format)
+    let template = format.isEmpty || format == "json" ? nil : try eventTemplate(format)
     var query: [(name: String, value: String)] = []
     for name in ["since", "until"] {
         if let text = arguments.string(name), let moment = try moment(text) { query.append((name, moment)) }
@@ -28,10 +28,20 @@ let eventsVerb = Verb(
     if !wanted.values.isEmpty { query.append(("filters", try wanted.query)) }
     try await invocation.environment.client.withLines(of: EngineRequest("GET", "/events", query: query)) { line in
         let event = try EngineJSON.decode(TemplateValue.self, from: line)
-        let text = try template?.render(document: event, as: .event) ?? (format == "json" ? event.json : eventText(event))
+        let text = try template?.render(document: event, knownAs: .event) ?? (format == "json" ? event.json : eventText(event))
         StandardStream.output.write(text + "\n")
     }
     return 0
+}
+
+/// The template that prints one event, tried before there is one.
+/// - Throws: `Complaint` in docker's words, with its exit code.
+private func eventTemplate(_ text: String) throws(Complaint) -> Template {
+    do throws(TemplateError) {
+        let template = try Template(text)
+        _ = try template.render(document: .map([.init("cursor", .integer(0))]), knownAs: .pointer(.event))
+        return template
+    } catch { throw Complaint("Error parsing format: \(error.message)", exitCode: 64) }
 }
 
 /// One event as docker prints it: `2026-11-21T10:00:00.000000000Z container start ID (image=busybox, name=web)`.

@@ -6,6 +6,6 @@ let exportVerb = Verb(
 ) { invocation in
     let client = invocation.environment.client
     let container = invocation.arguments.operands[0]
-    try await keepArchive(invocation.arguments) { try await client.exportContainer(container, to: $0) }
+    try await keepArchive(invocation.arguments, orSay: "failed to export container") { try await client.exportContainer(container, to: $0) }
     return 0
 }

@@ -18,7 +18,9 @@ let infoVerb = Verb(
     }
     guard case .map(let entries) = try TemplateValue(document: info) else { return 0 }
     let whole = TemplateValue.map(entries + [.init("ClientInfo", clientDocument(client))])
-    StandardStream.output.write((try template?.render(document: whole, as: .information) ?? whole.json) + "\n")
+    do throws(TemplateError) {
+        StandardStream.output.write((try template?.render(document: whole, knownAs: .information) ?? whole.json) + "\n")
+    } catch { throw Complaint(error.message) }
     return 0
 }
 

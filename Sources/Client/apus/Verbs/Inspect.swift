@@ -100,10 +100,11 @@ func inspect(_ invocation: Invocation, _ kinds: [ObjectKind]) async throws -> In
 }
 
 /// The template that prints one object.
+/// - Parameter name: as errors show it.
 /// - Throws: `Complaint` with docker's exit code for one that cannot be read.
-func objectTemplate(_ text: String) throws(Complaint) -> Template {
+func objectTemplate(_ text: String, name: String = "") throws(Complaint) -> Template {
     do throws(TemplateError) {
-        return try Template(text)
+        return try Template(text, name: name)
     } catch {
         throw Complaint("\(error)", exitCode: 64)
     }

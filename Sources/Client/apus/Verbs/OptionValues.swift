@@ -123,10 +123,9 @@ func securityOptions(_ options: [String]) throws(Complaint) -> [String] {
         } catch {
             throw Complaint("opening seccomp profile (\(value)) failed: \(error)")
         }
-        guard (try? EngineJSON.decode(TemplateValue.self, from: Array(bytes))) != nil else {
-            throw Complaint("compacting json for seccomp profile (\(value)) failed: it is not JSON")
-        }
-        sent.append("seccomp=" + String(decoding: bytes, as: UTF8.self))
+        do throws(GoSyntaxError) {
+            sent.append("seccomp=" + String(decoding: try EngineJSON.compacted(Array(bytes)), as: UTF8.self))
+        } catch { throw Complaint("compacting json for seccomp profile (\(value)) failed: \(error)") }
     }
     return sent
 }

@@ -80,12 +80,13 @@ private func runContainer(_ invocation: Invocation) async throws -> Int32 {
     let keys = try streams.isAny ? detachKeys(invocation) : nil
     let id = try await createContainer(invocation)
     guard let keys else {
+        // Also of one that then does not start: it is there.
+        StandardStream.output.write(id + "\n")
         do {
             try await client.act("start", on: id)
         } catch let error as EngineClientError {
             throw StartError(cause: error)
         }
-        StandardStream.output.write(id + "\n")
         return 0
     }
     let run = AttachedRun(

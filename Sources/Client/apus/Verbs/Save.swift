@@ -15,7 +15,10 @@ let saveVerb = Verb(
     let images = invocation.arguments.operands
     let platform = try invocation.arguments.platform()
     switch invocation.arguments.string("format") ?? "oci-archive" {
-    case "oci-archive": try await keepArchive(invocation.arguments) { try await client.exportImages(images, platform: platform, to: $0) }
+    case "oci-archive":
+        try await keepArchive(invocation.arguments, orSay: "failed to save image") {
+            try await client.exportImages(images, platform: platform, to: $0)
+        }
     case "oci-dir":
         guard let path = invocation.arguments.string("output"), !path.isEmpty else {
             throw Complaint("--format oci-dir needs the name of a folder: use the -o flag")

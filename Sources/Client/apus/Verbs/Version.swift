@@ -9,7 +9,8 @@ let versionVerb = Verb(
 ) { invocation in
     let client = invocation.environment.client
     let format = invocation.arguments.string("format") ?? ""
-    let template = format.isEmpty || format == "json" ? nil : try objectTemplate(format)
+    // Docker's own has a name.
+    let template = format.isEmpty || format == "json" ? nil : try objectTemplate(format, name: "version")
     var server: SystemVersion?
     var failure: EngineClientError?
     do { server = try await client.serverVersion() } catch let error as EngineClientError { failure = error }
@@ -20,7 +21,9 @@ let versionVerb = Verb(
         let both = TemplateValue.map([
             .init("Client", clientDocument(client)), .init("Server", try server.map { try TemplateValue(document: $0) } ?? .null),
         ])
-        StandardStream.output.write((try template?.render(document: both, as: .version) ?? both.json) + "\n")
+        do throws(TemplateError) {
+            StandardStream.output.write((try template?.render(document: both, knownAs: .version) ?? both.json) + "\n")
+        } catch { throw Complaint(error.message) }
     }
     guard let failure else { return 0 }
     StandardStream.error.write("\(failure)\n")

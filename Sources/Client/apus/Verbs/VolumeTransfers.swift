@@ -25,7 +25,7 @@ private let volumeExportVerb = Verb(
     flags: [Flag("output", "o", .string, "Write to a file, instead of STDOUT")], operands: .exactly(1)
 ) { invocation in
     let (client, name) = (invocation.environment.client, invocation.arguments.operands[0])
-    try await keepArchive(invocation.arguments) { try await client.exportVolume(name, to: $0) }
+    try await keepArchive(invocation.arguments, orSay: "failed to export volume") { try await client.exportVolume(name, to: $0) }
     return 0
 }
 

@@ -73,6 +73,8 @@ final class EventJournal: Sendable {
         var durableCount: UInt64 = 0
         var lostCount: UInt64 = 0
         var segments: [EventSegment]
+        /// Clients that listen.
+        var listenerCount = 0
         /// Settles when more was written.
         var change = OneShot<Void>()
     }
@@ -317,6 +319,13 @@ final class EventJournal: Sendable {
 
     /// How many of them, the first ones, no loss of power takes away any more.
     var durableCount: UInt64 { state.withLock { $0.durableCount } }
+
+    /// Clients that listen now.
+    var listenerCount: Int { state.withLock { $0.listenerCount } }
+
+    func countListener() { state.withLock { $0.listenerCount += 1 } }
+
+    func uncountListener() { state.withLock { $0.listenerCount -= 1 } }
 
     /// Whether a file is kept still.
     func has(_ segment: EventSegment) -> Bool { state.withLock { $0.segments.contains { $0.first == segment.first } } }

@@ -39,7 +39,10 @@ package final class EventSession: Sendable {
                 journal.number(since: since)
             } else if request.until != nil { journal.number(since: 0) } else { journal.end }
         state = Mutex(State(number: first))
+        journal.countListener()
     }
+
+    deinit { journal.uncountListener() }
 
     /// The next events as JSON, a line each, at least one; nil when the time is over, or the task is cancelled.
     package func next() async throws(EngineError) -> [[UInt8]]? {

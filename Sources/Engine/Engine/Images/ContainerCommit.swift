@@ -52,7 +52,8 @@ extension ContainerEngine {
         merged.volumes.merge(made.volumes) { mine, _ in mine }
         let plan = CommitPlan(
             execution: ImageConfiguration.Execution(merged), createdBy: (made.cmd?.words ?? []).joined(separator: " "),
-            container: container.id.text, message: request.message, author: request.author)
+            container: container.id.text, containerConfig: (try? EngineJSON.encode(made)).map { Array($0.dropLast()) },
+            message: request.message, author: request.author)
         let services = try parts().services
         let id: Digest
         do throws(EngineError) {
@@ -77,6 +78,7 @@ private struct CommitPlan: Sendable {
     let execution: ImageConfiguration.Execution
     let createdBy: String
     let container: String
+    let containerConfig: [UInt8]?
     let message: String
     let author: String
 
@@ -85,6 +87,7 @@ private struct CommitPlan: Sendable {
         configuration.created = .now
         configuration.author = author.isEmpty ? nil : author
         configuration.container = container
+        configuration.containerConfig = containerConfig
         // Of who made the base.
         configuration.dockerVersion = nil
         configuration.execution = execution

@@ -75,6 +75,7 @@ extension ContainerEngine {
         answer.comment = configuration.history.last?.comment ?? ""
         answer.created = configuration.created?.description
         answer.container = configuration.container
+        answer.containerConfig = configuration.containerConfig.flatMap { try? EngineJSON.decode(ContainerConfig.self, from: $0) }
         answer.dockerVersion = configuration.dockerVersion ?? ""
         answer.author = configuration.author ?? ""
         answer.config = ImageConfig(configuration.execution)

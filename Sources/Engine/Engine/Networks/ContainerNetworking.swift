@@ -3,6 +3,7 @@ internal import EngineAPI
 internal import LinuxSyscalls
 internal import Logging
 internal import Networking
+internal import OCISpec
 internal import SystemPackage
 
 /// A container's own network, from before its first instruction to after its last.
@@ -27,7 +28,8 @@ extension Container {
     func joiner(_ endpoints: [String: EndpointSettings]) throws(EngineError) -> Networks.Joiner {
         var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: endpoints)
         joiner.ports = try PortRequest.all(document.config, document.hostConfig, runs: document.portRuns)
-        joiner.sysctls = document.hostConfig.sysctls
+        joiner.sysctls = Dictionary(
+            document.hostConfig.sysctls.map { (SysctlName($0)?.dotted ?? $0, $1) }, uniquingKeysWith: { first, _ in first })
         return joiner
     }
 

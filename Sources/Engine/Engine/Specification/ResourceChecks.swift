@@ -40,7 +40,6 @@ enum ResourceChecks {
         if host.memory == 0 && host.memorySwap > 0 && !isUpdate {
             throw invalid("You should always set the Memory limit when using Memoryswap limit, see usage")
         }
-        if host.memorySwap < -1 { throw invalid("Invalid value \(host.memorySwap), memory swap is a size, 0 or -1") }
         if let swappiness = host.memorySwappiness {
             if !facts.limits.has(.swappiness) {
                 warnings.append(Self.missing("memory swappiness", consequence: "Memory swappiness discarded"))
@@ -64,7 +63,7 @@ enum ResourceChecks {
     }
 
     private static func adjustReservation(_ host: inout HostConfig, _ limits: KernelLimits) throws(EngineError) -> [String] {
-        guard host.memoryReservation != 0 else { return [] }
+        guard host.memoryReservation > 0 else { return [] }
         guard limits.has(.reservation) else {
             host.memoryReservation = 0
             return [missing("memory soft limit", consequence: "Limitation discarded")]

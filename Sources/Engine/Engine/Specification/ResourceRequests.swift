@@ -34,8 +34,8 @@ enum ResourceRequests {
         var memory = MemoryLimits()
         if host.memory > 0 {
             memory.limitBytes = host.memory
-            // Docker's default: as much swap as memory again.
-            let swap = host.memorySwap == 0 ? host.memory.multipliedReportingOverflow(by: 2) : (host.memorySwap, false)
+            // Docker's default: as much swap as memory again. What is less than nothing is no limit.
+            let swap = host.memorySwap == 0 ? host.memory.multipliedReportingOverflow(by: 2) : (max(-1, host.memorySwap), false)
             memory.swapBytes = countsSwap ? (swap.1 ? -1 : swap.0) : nil
         }
         if host.memoryReservation > 0 { memory.reservationBytes = host.memoryReservation }

@@ -21,16 +21,14 @@ enum SeccompProfiles {
     }
 
     /// Reads a profile in Docker's format, and keeps the rules that hold for this machine and these capabilities.
+    /// - Returns: nil for a profile that says nothing, with which dockerd filters nothing.
     static func custom(
         _ text: String, capabilities: Set<String>, facts: HostFacts, architecture: SeccompConfiguration.Architecture = .machine
-    ) throws(EngineError) -> SeccompConfiguration {
-        let profile: DockerProfile
-        do throws(DocumentError) { profile = try EngineJSON.decode(DockerProfile.self, from: Array(text.utf8)) } catch {
-            throw EngineError(.invalidParameter, "Decoding seccomp profile failed: \(error)", cause: error)
-        }
-        guard let action = SeccompConfiguration.Action(rawValue: profile.defaultAction) else {
-            throw invalid("defaultAction", profile.defaultAction)
-        }
+    ) throws(EngineError) -> SeccompConfiguration? {
+        let profile = try decoded(text)
+        let defaultAction = profile.defaultAction ?? ""
+        if defaultAction.isEmpty && (profile.syscalls ?? []).isEmpty { return nil }
+        guard let action = SeccompConfiguration.Action(rawValue: defaultAction) else { throw invalid("defaultAction", defaultAction) }
         var configuration = SeccompConfiguration(defaultAction: action)
         configuration.defaultErrnoReturn = profile.defaultErrnoRet
         configuration.architectures = try architectures(profile, machine: architecture)
@@ -45,6 +43,19 @@ enum SeccompProfiles {
         return configuration
     }
 
+    /// - Throws: for what is no JSON, in the words of Go's decoder.
+    private static func decoded(_ text: String) throws(EngineError) -> DockerProfile {
+        func undecodable(_ reason: String, _ cause: any Error) -> EngineError {
+            EngineError(.invalidParameter, "Decoding seccomp profile failed: \(reason)", cause: cause)
+        }
+        do throws(GoSyntaxError) {
+            if try EngineJSON.compacted(Array(text.utf8)) == Array("null".utf8) { return DockerProfile() }
+        } catch { throw undecodable("\(error)", error) }
+        do throws(DocumentError) { return try EngineJSON.decodeRequest(DockerProfile.self, from: Array(text.utf8)) } catch {
+            throw undecodable(error.fault, error)
+        }
+    }
+
     private static func architectures(
         _ profile: DockerProfile, machine: SeccompConfiguration.Architecture
     ) throws(EngineError) -> [SeccompConfiguration.Architecture] {
@@ -56,7 +67,7 @@ enum SeccompProfiles {
                 "'architectures' and 'archMap' were specified in the seccomp profile, use either 'architectures' or 'archMap'")
         }
         var result: [SeccompConfiguration.Architecture] = []
-        for name in listed + (mapped.map { [$0.architecture] + ($0.subArchitectures ?? []) } ?? []) {
+        for name in listed + (mapped.map { [$0.architecture ?? ""] + ($0.subArchitectures ?? []) } ?? []) {
             guard let known = SeccompConfiguration.Architecture(rawValue: name) else { throw invalid("architectures", name) }
             result.append(known)
         }
@@ -64,13 +75,18 @@ enum SeccompProfiles {
     }
 
     private static func rule(_ call: DockerProfile.Call) throws(EngineError) -> SeccompConfiguration.Rule {
-        guard let action = SeccompConfiguration.Action(rawValue: call.action) else { throw invalid("action", call.action) }
+        if call.name?.isEmpty == false, call.names?.isEmpty == false {
+            throw EngineError(
+                .invalidParameter, "'name' and 'names' were specified in the seccomp profile, use either 'name' or 'names'")
+        }
+        guard let action = SeccompConfiguration.Action(rawValue: call.action ?? "") else { throw invalid("action", call.action ?? "") }
         var arguments: [SeccompConfiguration.Argument] = []
         for argument in call.args ?? [] {
-            guard let comparison = SeccompConfiguration.Comparison(rawValue: argument.op) else { throw invalid("op", argument.op) }
+            let word = argument.op ?? ""
+            guard let comparison = SeccompConfiguration.Comparison(rawValue: word) else { throw invalid("op", word) }
             arguments.append(
                 SeccompConfiguration.Argument(
-                    index: argument.index, value: argument.value ?? 0, valueTwo: argument.valueTwo ?? 0, comparison: comparison))
+                    index: argument.index ?? 0, value: argument.value ?? 0, valueTwo: argument.valueTwo ?? 0, comparison: comparison))
         }
         return SeccompConfiguration.Rule(
             names: (call.names ?? []) + (call.name.map { [$0] } ?? []), action: action, errnoReturn: call.errnoRet, arguments: arguments)
@@ -106,7 +122,7 @@ private struct Conditions {
 /// A seccomp profile as `--security-opt seccomp=FILE` sends it. - Source: docs.docker.com/engine/security/seccomp.
 private struct DockerProfile: Decodable {
     struct Architecture: Decodable {
-        var architecture: String
+        var architecture: String?
         var subArchitectures: [String]?
     }
 
@@ -117,23 +133,23 @@ private struct DockerProfile: Decodable {
     }
 
     struct Argument: Decodable {
-        var index: UInt32
+        var index: UInt32?
         var value: UInt64?
         var valueTwo: UInt64?
-        var op: String
+        var op: String?
     }
 
     struct Call: Decodable {
         var name: String?
         var names: [String]?
-        var action: String
+        var action: String?
         var errnoRet: UInt32?
         var args: [Argument]?
         var includes: Filter?
         var excludes: Filter?
     }
 
-    var defaultAction: String
+    var defaultAction: String?
     var defaultErrnoRet: UInt32?
     var architectures: [String]?
     var archMap: [Architecture]?

@@ -61,6 +61,7 @@ struct SecurityOptions: Equatable, Sendable {
             switch value {
             case "unconfined": seccomp = .unconfined
             case "builtin": seccomp = .builtin
+            case "": seccomp = .standard
             default: seccomp = .profile(value)
             }
         case "apparmor": appArmor = value

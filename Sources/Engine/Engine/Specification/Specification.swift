@@ -179,23 +179,16 @@ enum Specification {
     ///   - groupCount: of a user namespace, which has no meaning for others; nil is the host's.
     ///   - isRootless: the daemon's own user namespace has not all groups.
     static func sysctls(_ host: HostConfig, groupCount: UInt32? = nil, isRootless: Bool = false) throws(EngineError) -> [String: String] {
-        let ipc: Set<String> = [
-            "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
-            "kernel.shm_rmid_forced",
-        ]
-        let network = NamespaceModes.networkOwner(host.networkMode)
-        for name in host.sysctls.keys.sorted() {
-            let isNetwork = name.hasPrefix("net.")
-            guard ipc.contains(name) || name.hasPrefix("fs.mqueue.") || isNetwork else {
-                throw EngineError(.invalidParameter, "sysctl '\(name)' is not in a separate kernel namespace")
+        let modes = try NamespaceModes(host)
+        var sysctls: [String: String] = [:]
+        for (text, value) in host.sysctls.sorted(by: { $0.key < $1.key }) {
+            let name = SysctlName(text)
+            if let problem = problem(of: name, modes) {
+                throw EngineError(.invalidParameter, "sysctl \(ContainerChecks.quoted(name?.dotted ?? text)) \(problem)")
             }
-            // Those of a network that is another container's are both's, as with docker.
-            guard !isNetwork || network != .host else {
-                throw EngineError(.invalidParameter, "sysctl '\(name)' not allowed in host network namespace")
-            }
+            sysctls[name?.dotted ?? text] = value
         }
-        var sysctls = host.sysctls
-        if network == .own {
+        if modes.network == .own {
             sysctls.merge(
                 [
                     "net.ipv4.ip_unprivileged_port_start": "0",
@@ -204,5 +197,18 @@ enum Specification {
             ) { asked, _ in asked }
         }
         return sysctls
+    }
+
+    /// Why a sysctl is no container's with such namespaces, in runc's words; nil where it is. Those of another container are both's, as with docker.
+    /// - Source: runc, libcontainer/configs/validate, sysctl.
+    private static func problem(of name: SysctlName?, _ modes: NamespaceModes) -> String? {
+        switch name?.namespace {
+        case .ipc where modes.ipc == .host: "is not allowed in the hosts ipc namespace"
+        case .network where modes.network == .host: "not allowed in host network namespace"
+        case .uts where modes.hostName != .host:
+            name?.path == "kernel/hostname" ? "is not allowed as it conflicts with the OCI \"hostname\" field" : nil
+        case .ipc, .network: nil
+        default: "is not in a separate kernel namespace"
+        }
     }
 }

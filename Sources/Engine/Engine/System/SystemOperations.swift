@@ -48,6 +48,7 @@ extension ContainerEngine {
         answer.labels = configuration.labels
         answer.fileDescriptors = Self.openDescriptors()
         answer.systemTime = .now
+        answer.eventListeners = parts.services.events.listenerCount
         answer.loggingDriver = configuration.completed(LogConfig()).type
         answer.cgroupDriver = parts.host.facts.hasCgroups ? "cgroupfs" : "none"
         answer.cgroupVersion = parts.host.isUnifiedCgroup ? "2" : "1"
