@@ -95,19 +95,18 @@ extension GoValue {
     }
 
     /// What `json` prints: a row of a list as it is printed whole.
-    var jsonText: String { if case .structure(let own) = type, own.name == Self.rowName { json.markupSafeJSON } else { json.json } }
-
-    private static let rowName = "*formatter.Context"
+    var jsonText: String { if case .structure(let own) = type, own.name.hasPrefix("*") { json.markupSafeJSON } else { json.json } }
 
     /// A row of a list verb, whose columns are what templates may name.
-    init(row: TemplateValue) {
+    /// - Parameter typeName: what errors call it, `formatter.imageContext`. Of structures only rows are pointers themselves.
+    init(row: TemplateValue, typeName: String) {
         guard case .map(let entries) = row else {
             self.init(untyped: row)
             return
         }
         let values = entries.map { $0.value == .null ? GoValue(.pointer(.any), .null) : GoValue(untyped: $0.value) }
         let fields = zip(entries, values).map { GoStructure.Field(name: $0.key, key: $0.key, type: $1.type, isOptional: false) }
-        self.init(.structure(GoStructure(name: Self.rowName, fields: fields)), .structure(values))
+        self.init(.structure(GoStructure(name: "*" + typeName, fields: fields)), .structure(values))
     }
 
     /// What a pointer leads to; any other value is itself.

@@ -29,10 +29,11 @@ package struct Template: Sendable {
     }
 
     /// Carries the template out for one row of a list.
+    /// - Parameter typeName: what errors call the row, `formatter.imageContext`.
     /// - Parameter isHeading: whether the values are headings of columns: `.Label "x"` is then headed by its name, and functions leave
     ///   them as they are.
-    package func render(row: TemplateValue, isHeading: Bool = false) throws(TemplateError) -> String {
-        try renderer(GoValue(row: row), isHeading: isHeading).run()
+    package func render(row: TemplateValue, of typeName: String, isHeading: Bool = false) throws(TemplateError) -> String {
+        try renderer(GoValue(row: row, typeName: typeName), isHeading: isHeading).run()
     }
 
     /// Carries the template out for a document. What its type has not is looked for in the JSON, as docker does: a missing key is then an

@@ -78,48 +78,66 @@ package struct Column: Sendable {
     }
 }
 
+/// Whose rows a list has, by what docker's command line calls their type in errors.
+enum RowType: String {
+    case container = "formatter.ContainerContext"
+    case context = "formatter.clientContextContext"
+    case diskUsage = "formatter.diskUsageImagesContext"
+    /// Of a verb that docker has not.
+    case finding = "formatter.Context"
+    case history = "image.historyContext"
+    case image = "formatter.imageContext"
+    case network = "network.networkContext"
+    case searchResult = "registry.searchContext"
+    case statistics = "container.statsContext"
+    case volume = "formatter.volumeContext"
+
+    /// In docker's words: its `ps` tries a template before the list is there.
+    fileprivate func complaint(_ error: TemplateError) -> Complaint {
+        Complaint(self == .container ? "failed to \(error.stage) template: \(error.message)" : "\(error)")
+    }
+}
+
 /// Renders the rows of a list verb.
 /// - Parameters:
 ///   - rows: one map a row, its entries named by `columns`' fields.
 ///   - byDefault: the fields that a plain table shows.
 /// - Throws: `Complaint` in docker's words for a template that cannot be read or carried out.
 func listText(
-    _ rows: [TemplateValue], columns: [Column], byDefault: [String], format: ListFormat
+    _ rows: [TemplateValue], of type: RowType, columns: [Column], byDefault: [String], format: ListFormat
 ) throws(Complaint) -> String {
     do throws(TemplateError) {
-        return try rendered(rows, columns: columns, byDefault: byDefault, format: format)
-    } catch {
-        throw Complaint("failed to \(error.stage) template: \(error.message)")
-    }
+        return try rendered(rows, of: type.rawValue, columns: columns, byDefault: byDefault, format: format)
+    } catch { throw type.complaint(error) }
 }
 
 /// A field that no row can have is an error without rows, too.
-private func checkFields(of template: Template, _ headings: TemplateValue) throws(TemplateError) {
-    do throws(TemplateError) { _ = try template.render(row: headings) } catch {
+private func checkFields(of template: Template, _ type: String, _ headings: TemplateValue) throws(TemplateError) {
+    do throws(TemplateError) { _ = try template.render(row: headings, of: type) } catch {
         // What else a template makes of rows, only rows tell.
         if error.message.contains("can't evaluate field") { throw error }
     }
 }
 
 private func rendered(
-    _ rows: [TemplateValue], columns: [Column], byDefault: [String], format: ListFormat
+    _ rows: [TemplateValue], of type: String, columns: [Column], byDefault: [String], format: ListFormat
 ) throws(TemplateError) -> String {
     let headings = TemplateValue.map(columns.map { .init($0.field, .text($0.heading)) })
     switch format {
     case .json: return rows.map { $0.markupSafeJSON + "\n" }.joined()
     case .template(let text):
         let template = try Template(text)
-        if rows.isEmpty { try checkFields(of: template, headings) }
+        if rows.isEmpty { try checkFields(of: template, type, headings) }
         var lines = ""
-        for row in rows { lines += try template.render(row: row) + "\n" }
+        for row in rows { lines += try template.render(row: row, of: type) + "\n" }
         return lines
     case .table(let text):
         let template = try Template(text ?? byDefault.map { "{{.\($0)}}" }.joined(separator: "\t"))
         var lines: [String] = []
-        if rows.isEmpty { try checkFields(of: template, headings) }
+        if rows.isEmpty { try checkFields(of: template, type, headings) }
         // What makes no heading may make rows: names of columns are all texts.
-        do throws(TemplateError) { lines.append(try template.render(row: headings, isHeading: true)) } catch { lines.append("") }
-        for row in rows { lines.append(try template.render(row: row)) }
+        do throws(TemplateError) { lines.append(try template.render(row: headings, of: type, isHeading: true)) } catch { lines.append("") }
+        for row in rows { lines.append(try template.render(row: row, of: type)) }
         return tableText(lines.map { $0.split(separator: "\t", omittingEmptySubsequences: false).map(String.init) })
     }
 }

@@ -128,7 +128,7 @@ private let contextListVerb = Verb(
     }
     StandardStream.output.write(
         try listText(
-            values,
+            values, of: .context,
             columns: [
                 Column("Current", "CURRENT"), Column("Description", "DESCRIPTION"), Column("DockerEndpoint", "DOCKER ENDPOINT"),
                 Column("Error", "ERROR"), Column("Name", "NAME"),

@@ -22,7 +22,7 @@ let dfVerb = Verb(
         Column("Type", "TYPE"),
     ]
     let byDefault = ["Type", "TotalCount", "Active", "Size", "Reclaimable"]
-    StandardStream.output.write(try listText(rows(of: usage), columns: columns, byDefault: byDefault, format: format))
+    StandardStream.output.write(try listText(rows(of: usage), of: .diskUsage, columns: columns, byDefault: byDefault, format: format))
     return 0
 }
 
@@ -68,11 +68,11 @@ private func verboseText(_ usage: SystemDiskUsage, _ format: ListFormat) throws 
     let imageFields = ["Repository", "Tag", "ID", "CreatedSince", "Size", "SharedSize", "UniqueSize", "Containers"]
     let containerFields = ["ID", "Image", "Command", "LocalVolumes", "Size", "RunningFor", "Status", "Names"]
     var text = "Images space usage:\n\n"
-    text += try listText(images, columns: imageColumns, byDefault: imageFields, format: .table(nil))
+    text += try listText(images, of: .image, columns: imageColumns, byDefault: imageFields, format: .table(nil))
     text += "\nContainers space usage:\n\n"
-    text += try listText(containers, columns: containerColumns, byDefault: containerFields, format: .table(nil))
+    text += try listText(containers, of: .container, columns: containerColumns, byDefault: containerFields, format: .table(nil))
     text += "\nLocal Volumes space usage:\n\n"
-    text += try listText(volumes, columns: volumeColumns, byDefault: ["Name", "Links", "Size"], format: .table(nil))
+    text += try listText(volumes, of: .volume, columns: volumeColumns, byDefault: ["Name", "Links", "Size"], format: .table(nil))
     text += "\nBuild cache usage: 0B\n\n"
     return text + tableText([["CACHE ID", "CACHE TYPE", "SIZE", "CREATED", "LAST USED", "USAGE", "SHARED"]])
 }

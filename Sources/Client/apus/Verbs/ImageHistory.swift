@@ -21,7 +21,7 @@ let historyVerb = Verb(
     let now = Int64(Date().timeIntervalSince1970)
     let rows = steps.map { historyRow($0, now: now, isWhole: arguments.bool("no-trunc"), isHuman: arguments.bool("human", default: true)) }
     let byDefault = ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"]
-    StandardStream.output.write(try listText(rows, columns: historyColumns, byDefault: byDefault, format: format))
+    StandardStream.output.write(try listText(rows, of: .history, columns: historyColumns, byDefault: byDefault, format: format))
     return 0
 }
 

@@ -37,7 +37,7 @@ let imagesVerb = Verb(
         imageRows($0, now: now, isWhole: arguments.bool("no-trunc"), withDigests: withDigests, ageless: ageless)
     }
     let byDefault = ["Repository", "Tag"] + (showsDigests ? ["Digest"] : []) + ["ID", "CreatedSince", "Size"]
-    StandardStream.output.write(try listText(rows, columns: imageColumns, byDefault: byDefault, format: format))
+    StandardStream.output.write(try listText(rows, of: .image, columns: imageColumns, byDefault: byDefault, format: format))
     return 0
 }
 

@@ -27,7 +27,7 @@ private let networkListVerb = Verb(
     let format = isQuiet && asked == .table(nil) ? ListFormat("{{.ID}}") : asked
     let rows = networks.sorted { precedesNaturally($0.name, $1.name) }.map { networkRow($0, isWhole: arguments.bool("no-trunc")) }
     StandardStream.output.write(
-        try listText(rows, columns: networkColumns, byDefault: ["ID", "Name", "Driver", "Scope"], format: format))
+        try listText(rows, of: .network, columns: networkColumns, byDefault: ["ID", "Name", "Driver", "Scope"], format: format))
     return 0
 }
 

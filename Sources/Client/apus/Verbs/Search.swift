@@ -25,7 +25,7 @@ let searchVerb = Verb(
     ]
     let byDefault = ["Name", "Description", "StarCount", "IsOfficial"]
     StandardStream.output.write(
-        try listText(rows, columns: columns, byDefault: byDefault, format: ListFormat(arguments.string("format"))))
+        try listText(rows, of: .searchResult, columns: columns, byDefault: byDefault, format: ListFormat(arguments.string("format"))))
     return 0
 }
 

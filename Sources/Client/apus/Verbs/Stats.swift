@@ -23,7 +23,7 @@ let statsVerb = Verb(
         let rows = now.map { sample in
             row(of: sample, since: last.first { $0.statistics.id == sample.statistics.id }, isWhole: arguments.bool("no-trunc"))
         }
-        let text = try listText(rows, columns: columns, byDefault: defaultColumns, format: format)
+        let text = try listText(rows, of: .statistics, columns: columns, byDefault: defaultColumns, format: format)
         // From the top of the screen, nothing behind any line and nothing below the last, as long as it goes on.
         StandardStream.output.write(
             arguments.bool("no-stream") ? text : "\u{1b}[H" + text.replacing("\n", with: "\u{1b}[K\n") + "\u{1b}[J")

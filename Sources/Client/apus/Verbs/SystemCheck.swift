@@ -23,7 +23,7 @@ let systemCheckVerb = Verb(
     let format = ListFormat(arguments.string("format"))
     if !rows.isEmpty || format != .table(nil) {
         let byDefault = ["Kind", "Object", "ID", "State", "Detail"]
-        StandardStream.output.write(try listText(rows, columns: columns, byDefault: byDefault, format: format))
+        StandardStream.output.write(try listText(rows, of: .finding, columns: columns, byDefault: byDefault, format: format))
     }
     let left = report.findings.count { !$0.repaired }
     if format == .table(nil) {

@@ -40,7 +40,7 @@ let volumeListVerb = Verb(
     let asked = ListFormat(invocation.listFormat("volumesFormat"), raw: "name: {{.Name}}" + (isQuiet ? "" : "\ndriver: {{.Driver}}\n"))
     let format = isQuiet && asked == .table(nil) ? ListFormat("{{.Name}}") : asked
     StandardStream.output.write(
-        try listText(volumes.map(volumeRow), columns: volumeColumns, byDefault: ["Driver", "Name"], format: format))
+        try listText(volumes.map(volumeRow), of: .volume, columns: volumeColumns, byDefault: ["Driver", "Name"], format: format))
     return 0
 }
 
