@@ -152,6 +152,28 @@ def gone(lines):
     return [line.split(": ")[1].split("@")[0] for line in list(lines) if line.startswith("Deleted") and "qdisc" in line]
 
 
+def test_P02_a_namespace_that_a_daemon_had_just_pinned_when_it_died_goes_with_the_run(brittle):
+    """It was about to put a container on a network that had none, and did not live to write down that it did."""
+    client = brittle.client
+    client("create", "--name", "alone", brittle.image, "sleep", "600").ok()
+    client("network", "disconnect", "bridge", "alone").ok()
+    client("start", "alone").ok()
+    pid, name = client.inspect("alone", "{{.State.Pid}} {{.Id}}").split()
+    pin = f"{brittle.run}/netns/{name}"
+    brittle.kill()
+    os.makedirs(os.path.dirname(pin), exist_ok=True)
+    with open(pin, "xb"):
+        pass
+    subprocess.run(["mount", "--bind", f"/proc/{pid}/ns/net", pin], check=True)
+    brittle.start()
+    assert client.inspect("alone", "{{.State.Status}} {{.State.Pid}}") == f"running {pid}"
+    client("stop", "-t", "0", "alone").ok()
+    assert not os.path.exists(pin) and not leaks.mounts(pin)
+    client("start", "alone").ok()
+    client("network", "connect", "bridge", "alone").ok()
+    assert "eth0" in client("exec", "alone", "ls", "/sys/class/net").ok()
+
+
 def test_G03_an_address_is_nobodys_while_the_kernel_keeps_the_cable_that_had_it(brittle):
     client = brittle.client
     client("network", "create", "--subnet", "10.99.2.0/24", "mine").ok()

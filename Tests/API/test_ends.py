@@ -148,6 +148,13 @@ def slowest_answers(daemon):
     found = ask("POST", "/containers/other/exec", {"Cmd": ["sleep", "1"]}, expect=201)
     ask("POST", f"/exec/{found['Id']}/start", {"Detach": True})
     ask("GET", f"/exec/{found['Id']}/json")
+    # A whole life as well.
+    found = ask("POST", "/containers/create", {"Image": ask("GET", "/containers/other/json")["Image"], "Cmd": ["sleep", "600"]}, expect=201)
+    ask("POST", f"/containers/{found['Id']}/start", expect=204)
+    ask("GET", f"/containers/{found['Id']}/archive?path=/etc/passwd")
+    ask("POST", f"/containers/{found['Id']}/stop?t=10&signal=KILL", expect=204)
+    ask("POST", f"/containers/{found['Id']}/wait")
+    ask("DELETE", f"/containers/{found['Id']}", expect=204)
     return took
 
 

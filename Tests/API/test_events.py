@@ -322,7 +322,8 @@ def test_S08_each_kill_for_want_of_memory_is_one_event_with_the_daemon_or_withou
     wait_until(lambda: len(told()) == 3, "the third event is told")
     time.sleep(0.3)
     assert told() == ["hog"] * 3
-    assert client.inspect("hog", "{{.State.Running}} {{.State.OOMKilled}}") == "true false"
+    # Of any of its processes since it was started. - Source: docker's API, "OOMKilled".
+    assert client.inspect("hog", "{{.State.Running}} {{.State.OOMKilled}}") == "true true"
     last = json.loads(client("events", "--since", begin, "--until", f"{time.time():.9f}", "--filter", "event=oom", "--format", "json").ok().splitlines()[-1])
     assert last["timeNano"] < (back - 0.5) * 1e9
 

@@ -30,7 +30,8 @@ def known_places():
 
 PLACES = known_places()
 # On no way that every container goes.
-SPECIAL = ("restartRecorded", "restartedRecorded", "lackRecorded", "healthRecorded", "lostEndRecorded")
+SPECIAL = ("restartRecorded", "restartedRecorded", "lackRecorded", "healthRecorded", "lostEndRecorded", "ownNamespacePinned", "ownNamespaceNoted",
+           "ownNamespaceRecorded")
 
 
 def of_a_build(with_failpoints):
@@ -46,7 +47,7 @@ def life(image):
          "sh", "-c", PAYLOAD),
         ("start", "box"), ("exec", "box", "true"), ("exec", "-d", "box", "true"), ("network", "connect", "other", "box"),
         ("network", "disconnect", "other", "box"), ("commit", "box", "committed"), ("rmi", "committed"),
-        ("stop", "box"), ("rm", "-v", "box"), ("network", "rm", "own", "other"), ("volume", "rm", "kept"),
+        ("stop", "box"), ("start", "box"), ("kill", "box"), ("rm", "-v", "box"), ("network", "rm", "own", "other"), ("volume", "rm", "kept"),
     )
 
 
@@ -319,6 +320,29 @@ def test_P02_a_network_that_a_daemon_was_removing_when_it_died_has_no_cable_left
         assert not [link for link in leaks.links() if link.startswith("veth") and link not in before]
         victim.start()
         assert client("exec", "joined", "ls", "/sys/class/net").line() == "lo"
+    finally:
+        if victim.process.poll() is not None:
+            victim.start()
+        clear(victim)
+        assert victim.stop() == 0
+
+
+@of_a_build(with_failpoints=True)
+@pytest.mark.parametrize("place", ["ownNamespacePinned", "ownNamespaceNoted", "ownNamespaceRecorded"])
+def test_P02_a_container_that_was_just_being_put_on_its_first_network_takes_all_of_it_along(victim, place):
+    victim.start("--failpoint", place)
+    try:
+        client = victim.client
+        client("create", "--name", "box", victim.image, *STAYING).ok()
+        client("network", "disconnect", "bridge", "box").ok()
+        client("start", "box").ok()
+        pid = client.inspect("box", "{{.State.Pid}}")
+        client("network", "connect", "bridge", "box")
+        assert victim.process.wait(20 * PATIENCE) == -9, victim.log()
+        victim.start()
+        assert client.inspect("box", "{{.State.Status}} {{.State.Pid}}") == f"running {pid}"
+        client("stop", "-t", "0", "box").ok()
+        show_that_it_is_whole(victim)
     finally:
         if victim.process.poll() is not None:
             victim.start()

@@ -3,6 +3,8 @@
 
 import json
 import os
+import re
+import subprocess
 import time
 
 import pytest
@@ -239,7 +241,15 @@ def test_E19_an_unhealthy_container_is_dealt_with(apus, image, action, state):
     wait_until(lambda: apus.inspect("checked", "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}") == state, state)
 
 
-def test_E19_probes_run_no_program(apus, image, own_daemon):
+def begun_by(process, trace):
+    """What a process begins in two seconds, by lines of strace: threads, and all else."""
+    calls = "trace=?fork,?vfork,?clone,clone3,execve"
+    subprocess.run(["timeout", "2", "strace", "-f", "-qq", "-o", trace, "-e", calls, "-p", str(process)], capture_output=True, check=False)
+    lines = [line for line in trace.read_text().splitlines() if re.search(r"(fork|clone3?|execve)\(", line)]
+    return [line for line in lines if "CLONE_THREAD" in line], [line for line in lines if "CLONE_THREAD" not in line]
+
+
+def test_E19_probes_run_no_program(apus, image, own_daemon, tmp_path):
     """http:, tcp: and file: are looked at from the container's own network and root."""
     serve = "mkdir /www; echo hello > /www/index.html; httpd -f -p 8080 -h /www"
     apus("run", "-d", "--name", "web", "--health-cmd", "http://localhost:8080/index.html", *FAST, image, "sh", "-c", serve).ok()
@@ -257,6 +267,10 @@ def test_E19_probes_run_no_program(apus, image, own_daemon):
     assert " 404 " in health(apus, "lost")["Log"][-1]["Output"]
     assert "ECONNREFUSED" in health(apus, "shut")["Log"][-1]["Output"]
     assert "ENOENT" in health(apus, "link")["Log"][-1]["Output"]
+    for name in ("web", "port", "file"):
+        with open(f"{own_daemon.run}/shims/{apus.inspect(name, '{{.Id}}')}/pid", encoding="ascii") as file:
+            looks, programs = begun_by(file.read().split()[0], tmp_path / name)
+        assert looks and not programs, (name, programs)
 
 
 def test_A10_health_is_looked_after_while_the_daemon_is_dead(brittle, tmp_path):
@@ -284,6 +298,23 @@ def test_A10_health_is_looked_after_while_the_daemon_is_dead(brittle, tmp_path):
     lines = client("events", "--since", since, "--until", str(int(time.time()) + 1), "--filter", "container=checked", "--filter", "event=health_status",
                    "--format", "{{.Action}}").ok()
     assert lines.splitlines() == ["health_status: unhealthy", "health_status: healthy"]
+
+
+@pytest.mark.parametrize("action, state, count", [("stop", "exited 5", 1), ("restart", "running 0", 2)])
+def test_A10_an_unhealthy_container_is_dealt_with_while_the_daemon_is_dead(brittle, tmp_path, action, state, count):
+    client, runs = brittle.client, tmp_path / "runs"
+    script = "trap 'exit 5' TERM; echo run >> /shared/runs; while :; do sleep 0.1; done"
+    # The check that finds it ill takes away what made it so.
+    client("run", "-d", "--name", "checked", "--health-cmd", "! rm /shared/ill", "--health-interval", "200ms", "--health-retries", "1",
+           "--health-on-failure", action, "-v", f"{tmp_path}:/shared", brittle.image, "sh", "-c", script).ok()
+    becomes(client, "healthy")
+    pid = client.inspect("checked", "{{.State.Pid}}")
+    brittle.kill()
+    (tmp_path / "ill").touch()
+    wait_until(lambda: not alive(pid) and len(runs.read_text().split()) == count, "it is dealt with", seconds=30)
+    brittle.start()
+    assert client.inspect("checked", "{{.State.Status}} {{.State.ExitCode}}") == state
+    assert len(runs.read_text().split()) == count
 
 
 @pytest.mark.parametrize("kind", ["CMD", "CMD-SHELL"])

@@ -85,7 +85,7 @@ def test_D26_waits_between_restarts_double_and_show_in_ps(cli, image):
     assert status.startswith("Restarting (1) ") and status.endswith(" ago"), status
     assert cli.inspect("loops", "{{.State.Status}} {{.State.Running}} {{.State.Restarting}} {{.State.Pid}} {{.State.ExitCode}}") == "restarting true true 0 1"
     assert "is restarting, wait until the container is running" in cli("exec", "loops", "true").err
-    assert "is restarting" in cli("pause", "loops").err
+    assert "is restarting" in cli("pause", "loops").err and "is restarting, wait until the container is running" in cli("top", "loops").err
     assert "container is restarting: stop the container before removing or force remove" in cli("rm", "loops").err
     moments = [float(word) for word in told[:7]]
     gaps = [later - earlier for earlier, later in zip(moments, moments[1:])]
@@ -214,18 +214,24 @@ def test_A10_C20_who_joined_another_ones_network_is_started_again_there_while_th
 def test_A10_policies_work_while_the_daemon_is_dead(brittle):
     """The shim restarts what ends, and a daemon that returns tells what it missed."""
     client, image = brittle.client, brittle.image
-    client("run", "-d", "--name", "keeps", "--restart", "always", image, "sh", "-c", COUNTING + "exec sleep 60").ok()
+    kept = ("keeps", "stays")
+    for name, rule in zip(kept, ("always", "unless-stopped")):
+        client("run", "-d", "--name", name, "--restart", rule, image, "sh", "-c", COUNTING + "exec sleep 60").ok()
     client("run", "-d", "--name", "fails", "--restart", "on-failure:2", image, "sh", "-c", "sleep 0.5; exit 9").ok()
-    pid = int(client.inspect("keeps", "{{.State.Pid}}"))
+    client("run", "-d", "--name", "once", image, "sh", "-c", "sleep 0.5; exit 8").ok()
+    pids = [int(client.inspect(name, "{{.State.Pid}}")) for name in kept]
     # What happens from now on is told with its own time, whenever it is told.
     since = f"{time.time():.9f}"
     brittle.kill()
-    os.kill(pid, signal.SIGKILL)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
     time.sleep(3)
     brittle.start()
-    assert client.inspect("keeps", "{{.State.Status}} {{.RestartCount}}") == "running 1"
-    assert int(client.inspect("keeps", "{{.State.Pid}}")) != pid
-    assert runs(client, "keeps") == 2
+    for name, pid in zip(kept, pids):
+        assert client.inspect(name, "{{.State.Status}} {{.RestartCount}}") == "running 1"
+        assert int(client.inspect(name, "{{.State.Pid}}")) != pid
+        assert runs(client, name) == 2
+    assert client.inspect("once", "{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}") == "exited 0 8"
     # A daemon that begins starts what failed; Docker's does, too.
     wait_until(lambda: client.inspect("fails", "{{.State.Status}} {{.RestartCount}} {{.State.ExitCode}}") == "exited 2 9", "it gave up")
     lines = client("events", "--since", since, "--until", str(int(time.time()) + 1), "--filter", "container=keeps", "--format", "{{.Action}}").ok()

@@ -4,20 +4,21 @@ internal import Synchronization
 /// Places between two steps, where a daemon may die. A build with `-DFAILPOINTS` kills itself at the one that it is told, and a test then
 /// shows that the next daemon finds each object whole or not at all; any other build has nothing of this but the names.
 enum Failpoint {
-    case createNameReserved, createVolumesTaken, createFilesWritten, createRootPrepared, createVolumesFilled, createRecorded
-    case createTold
+    case createNameReserved, createVolumesTaken, createFilesWritten, createRootMade, createRootPrepared, createVolumesFilled
+    case createRecorded, createTold
     case startNetworkReserved, startVolumesMounted, startNetworkFilesWritten, startSharedMemoryMounted, startPathsPinned
-    case startConfigurationWritten, startBundleWritten, startNamespaceMade, startFirewallOpened, startNetworkPlugged
+    case startConfigurationWritten, startBundleWritten, startNamespaceMade, startFirewallOpened, startNamed, startNetworkPlugged
     case startShimLaunched, startShimConnected, startTaskCreated, startAttached, startTaskStarted, startRecorded, startTold
     case execRemembered, execRecorded, execAdded, execAttached, execStarted, execEnded, execEndRecorded, execDeleted
-    case stopMarked, stopRestartsEnded, stopSignalled, stopEndSeen, stopTaskDeleted, stopShimShutDown, stopCablesNoted
-    case stopBundleRemoved, stopNamespaceRemoved, stopFirewallClosed, stopNetworksLeft, stopRecorded
+    case stopMarked, stopRestartsEnded, stopSignalled, stopKilled, stopEndSeen, stopTaskDeleted, stopShimShutDown, stopVolumesLeft
+    case stopCablesNoted, stopBundleRemoved, stopUnnamed, stopNamespaceRemoved, stopFirewallClosed, stopNetworksLeft, stopRecorded
     case cablesLeft, cablesGone, cablesClosed
     case restartRecorded, restartedRecorded, lackRecorded, healthRecorded, lostEndRecorded
     case removeRecorded, removeLeftoversGone, removeRootGone, removeBundleGone, removeFilesGone, removeVolumesReleased
     case removeForgotten, removeTold
     case networkLinkNoted, networkLinkMade, networkFirewallOpened, networkRecorded
     case networkCablesGone, networkForgotten, networkBridgeGone, networkLinkRemoved
+    case ownNamespacePinned, ownNamespaceNoted, ownNamespaceRecorded
     case connectReserved, connectRecorded, connectGuarded, connectCableMade, connectFirewallOpened, connectRouted, connectNamed
     case connectPlugged
     case disconnectRecorded, disconnectCableGone, disconnectFirewallClosed, disconnectRouted, disconnectUnplugged

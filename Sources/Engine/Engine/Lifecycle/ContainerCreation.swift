@@ -280,6 +280,7 @@ struct ContainerCreation {
             failpoint(.createFilesWritten)
             let root: [SnapshotMount]
             do throws(ImageError) { root = try await services.images.prepareRoot(of: id, image: image) } catch { throw EngineError(error) }
+            failpoint(.createRootMade)
             if let bytes = try LocalVolumeDriver.sizeLimit(document.hostConfig.storageOpt) {
                 do throws(ImageError) { try await services.images.limitRoot(of: id, toBytes: bytes) } catch { throw EngineError(error) }
             }

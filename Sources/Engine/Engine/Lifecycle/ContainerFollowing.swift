@@ -53,6 +53,8 @@ extension Container {
             return true
         case .outOfMemory, .processLimit:
             let action = change.kind == .outOfMemory ? "oom" : "pids-limit"
+            // As Docker: of any process of the run, also while the first one lives on.
+            if change.kind == .outOfMemory { document.oomKilled = true }
             await record(untold(action, at: change.at.map { Timestamp(unixNanoseconds: $0.unixNanoseconds) }), .lackRecorded)
             return false
         case .health:

@@ -262,6 +262,7 @@ extension Container {
     /// Removes what lay ready for a run, and lets go of its volumes.
     func removeBundle() async {
         await services.volumes.endRun(document.volumes, of: id)
+        failpoint(.stopVolumesLeft)
         let (paths, logger, networks, attachment) = (paths, logger, services.networks, attachment)
         do throws(EngineError) {
             try await BlockingWork.run { () throws(EngineError) in

@@ -75,6 +75,7 @@ extension Container {
     func killAndWait(_ task: RunningTask, isByHand: Bool = true) async throws(EngineError) {
         await endRestarts(task, isByHand: isByHand)
         await send(SignalNames.kill, to: task)
+        failpoint(.stopKilled)
         killedPID = task.pid
         guard await waitUntilSettled(task, timeout: unsupervised == nil ? Self.killTimeout : Self.unsupervisedKillTimeout) else {
             let blocked = BlockedProcess.words(of: task.pid).map { ": \($0)" } ?? ""

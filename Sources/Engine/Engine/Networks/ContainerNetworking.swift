@@ -114,7 +114,7 @@ extension Container {
         await takeNetworkTurn()
         defer { endNetworkTurn() }
         await tellOfEndOfBareNetwork()
-        guard let attachment else { return }
+        guard let attachment else { return await removeUnrecordedNamespace() }
         self.attachment = nil
         await services.networks.unplug(attachment, of: id)
     }

@@ -189,6 +189,7 @@ extension Networks {
                 try Sandbox.make(namespace, of: userNamespace.map { FilePath($0) }, cables: cables)
                 failpoint(.startNamespaceMade)
                 do throws(NetworkingError) { try firewall.add(part) } catch { throw error.followed(by: namespace.remove) }
+                failpoint(.startFirewallOpened)
             }
             do throws(EngineError) { try await announce(attachment, of: id) } catch {
                 do throws(EngineError) {
@@ -202,7 +203,7 @@ extension Networks {
                 throw error
             }
         } catch { throw EngineError(error.code, "failed to set up container networking: \(error.message)", cause: error) }
-        failpoint(.startFirewallOpened)
+        failpoint(.startNamed)
         // Before anything is waited for: what somebody takes away meanwhile is put back.
         published[id.text] = attachment.firewallPorts
         self.cables.formUnion(attachment.endpoints.map(\.hostLink))
@@ -227,6 +228,7 @@ extension Networks {
         let inside = attachment.endpoints.filter(\.hostLink.isEmpty).map(\.insideLink)
         cables.subtract(attachment.endpoints.map(\.hostLink))
         await silence(id)
+        failpoint(.stopUnnamed)
         do throws(EngineError) {
             try await onThread { () throws(NetworkingError) in
                 var failure: NetworkingError?

@@ -21,10 +21,13 @@ extension Container {
             let held = try await heldNamespace(.network, of: task)
             try await services.networks.onThread { () throws(NetworkingError) in try namespace.pin(held.path) }
         }
+        failpoint(.ownNamespacePinned)
         let made = NetworkAttachment(sandboxID: Identifiers.random(), endpoints: [])
         do throws(EngineError) {
             try await noteInBundle(namespace: namespace.path.string)
+            failpoint(.ownNamespaceNoted)
             try await writeNetworkRecord(made)
+            failpoint(.ownNamespaceRecorded)
         } catch {
             let cause = error
             do throws(EngineError) {
@@ -36,6 +39,15 @@ extension Container {
         }
         attachment = made
         return made
+    }
+
+    /// Takes the namespace of a run away that a daemon had just pinned when it died, and not written down yet.
+    func removeUnrecordedNamespace() async {
+        let namespace = services.networks.namespace(of: id)
+        guard (try? fileStatus(namespace.path)) != nil else { return }
+        do throws(EngineError) {
+            try await services.networks.onThread { () throws(NetworkingError) in try namespace.remove() }
+        } catch { logger.error("take the container's network away: \(error)") }
     }
 
     /// - Parameter path: nil for one that the runtime makes.

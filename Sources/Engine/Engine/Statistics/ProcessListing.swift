@@ -125,6 +125,7 @@ extension Container {
     func top(options: String) async throws(EngineError) -> ContainerTopResponse {
         let listing = try ProcessListing(options: options)
         try await startDecided()
+        if state.isRestarting { throw isRestarting }
         guard let task = state.runningTask else { throw notRunning }
         let (path, id, hasCgroup) = (cgroupPath, id, services.facts.hasCgroups)
         let answer = try await BlockingWork.run(.programs) { () throws(EngineError) in
