@@ -39,7 +39,13 @@ package final class ContainerEngine: Sendable {
     /// - Throws: `.unavailable` when another engine uses the data root.
     package func start() async throws(EngineError) {
         let (configuration, logger) = (configuration, logger)
-        let parts = try await BlockingWork.run { () throws(EngineError) in try Parts(opening: configuration, logger: logger) }
+        let parts = try await BlockingWork.run { () throws(EngineError) in
+            let reserve = DiskReserve(
+                in: configuration.dataRoot, bytes: configuration.diskReserveBytes ?? DiskReserve.usualBytes, logger: logger)
+            do throws(EngineError) { return try Parts(opening: configuration, reserve: reserve, logger: logger) } catch {
+                throw reserve.explained(error)
+            }
+        }
         state.withLock { $0 = parts }
         await loadProfile(parts.host.facts)
         try await Restoration(parts: parts, logger: logger).run()
@@ -121,14 +127,12 @@ package final class ContainerEngine: Sendable {
 
 extension ContainerEngine.Parts {
     /// Opens the data root. Blocks.
-    init(opening configuration: EngineConfiguration, logger: Logger) throws(EngineError) {
+    init(opening configuration: EngineConfiguration, reserve: DiskReserve, logger: Logger) throws(EngineError) {
         do throws(SyscallError) {
             try makeDirectories(configuration.dataRoot.appending("containers"), mode: 0o710)
             try makeDirectories(configuration.execRoot.appending("bundles"), mode: 0o711)
             try makeDirectories(configuration.execRoot.appending("netns"), mode: 0o711)
         } catch { throw .system("open the data root", error) }
-        let reserve = DiskReserve(
-            in: configuration.dataRoot, bytes: configuration.diskReserveBytes ?? DiskReserve.usualBytes, logger: logger)
         // A daemon begins on a full disk, too.
         reserve.giveUpIfScarce()
         lock = try DataRootLock(configuration.dataRoot)

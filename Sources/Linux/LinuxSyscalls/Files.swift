@@ -196,7 +196,10 @@ package func writeFileDurably(_ bytes: some Collection<UInt8>, to path: FilePath
     let number = nextTemporaryFile.wrappingAdd(1, ordering: .relaxed).newValue
     let temporary = FilePath(".\(name).\(getpid()).\(number).tmp")
     do throws(SyscallError) {
-        let file = try openFile(temporary, [.writeOnly, .create, .truncate, .noFollow], mode: mode, at: directory.number)
+        let file: OwnedFD
+        do throws(SyscallError) {
+            file = try openFile(temporary, [.writeOnly, .create, .truncate, .noFollow], mode: mode, at: directory.number)
+        } catch { throw SyscallError(error.call, path.string, errno: error.errno) }
         try writeAll(bytes, to: file.number, subject: path.string)
         try synchronize(file.number, subject: path.string)
         try renameFile(temporary, to: FilePath(name), fromDirectory: directory.number, toDirectory: directory.number)

@@ -23,11 +23,18 @@ package struct SyscallError: Error, Equatable, Sendable, CustomStringConvertible
         return "\(operands): \(errnoName(errno)) (\(errno))\(requirement)"
     }
 
-    /// Which Linux is needed, where that is why: to be appended; empty otherwise.
+    /// Which Linux is needed, or what of a file system, where that is why: to be appended; empty otherwise.
     package var requirement: String {
-        guard errno == ENOSYS, let version = Self.kernels[call] else { return "" }
-        return ", Linux \(version) has it, or a filter denies it"
+        switch errno {
+        case ENOSYS: Self.kernels[call].map { ", Linux \($0) has it, or a filter denies it" } ?? ""
+        // "No space" says of it only half: bytes may be free in plenty. What sysfs and its cgroups lack is none of it.
+        case ENOSPC where Self.makers.contains(call) && !subject.hasPrefix("/sys/"): ", a free inode and a free block are needed"
+        default: ""
+        }
     }
+
+    /// Calls that make a file.
+    private static let makers = ["open", "mkdir", "mknod", "symlink"]
 
     /// Whether it may be that the kernel has no such call, or that a filter denies it: older ones say EPERM of what they do not know.
     package var mayLackCall: Bool { errno == ENOSYS || errno == EPERM }
