@@ -9,7 +9,7 @@ import stat
 import subprocess
 
 import pytest
-from conftest import BUILD, Client, Daemon
+from conftest import BUILD, CLIENTS, Client, Daemon
 from engine_http import api
 from hanging_files import HangingFiles
 from processes import wait_until
@@ -203,6 +203,62 @@ def test_copies_in_the_place_of_overlays_are_told(folder):
     assert info["Driver"] == "copy"
     assert [line for line in info["Warnings"] if line.startswith("WARNING: overlayfs is not used, so every container has a whole copy")]
     assert "overlayfs is not used" in daemon.log()
+    assert daemon.stop() == 0
+    daemon.forget_network()
+
+
+def info(daemon):
+    told = api(daemon, "GET", "/info", expect=200)[1]
+    return told["Driver"], " ".join(line for line in told["Warnings"] or [] if "overlayfs" in line)
+
+
+def test_copies_stay_in_use_when_overlays_can_be_made_until_all_of_them_are_removed(folder, registry):
+    """As Docker takes the storage driver that has something there. An overlay's options cannot name the first path."""
+    daemon, name = Daemon(folder), f"{registry.host}/alpha"
+    apus = Client("apus", CLIENTS["apus"], daemon.host, folder)
+    daemon.data = f"{folder}/da,ta"
+    assert info(daemon.start())[0] == "copy"
+    apus("run", "--name", "wrote", "--network", "none", name, "sh", "-c", "echo kept > /kept").ok()
+    assert daemon.stop() == 0
+    os.rename(f"{folder}/da,ta", f"{folder}/data")
+    daemon.data = f"{folder}/data"
+    driver, warning = info(daemon.start())
+    assert driver == "copy" and f"images and containers lie in {daemon.data}/snapshots/copy" in warning and warning[9:] in daemon.log()
+    assert apus("run", "--rm", "--network", "none", name, "echo", "runs").ok() == "runs\n"
+    apus("cp", "wrote:/kept", f"{folder}/kept").ok()
+    with open(f"{folder}/kept", encoding="ascii") as file:
+        assert file.read() == "kept\n"
+    apus("system", "check").ok()
+    apus("rm", "wrote").ok()
+    apus("rmi", name).ok()
+    assert daemon.stop() == 0
+    assert info(daemon.start()) == ("overlayfs", "")
+    assert apus("run", "--rm", "--network", "none", name, "echo", "runs").ok() == "runs\n"
+    apus("rmi", name).ok()
+    assert daemon.stop() == 0
+    daemon.forget_network()
+
+
+def test_a_daemon_whose_overlays_cannot_be_made_any_more_tells_the_way_out(folder, registry):
+    daemon, name = Daemon(folder), f"{registry.host}/alpha"
+    apus = Client("apus", CLIENTS["apus"], daemon.host, folder)
+    daemon.start()
+    apus("run", "--name", "wrote", "--network", "none", name, "sh", "-c", "echo gone > /gone").ok()
+    assert daemon.stop() == 0
+    os.rename(daemon.data, f"{folder}/da,ta")
+    daemon.data = f"{folder}/da,ta"
+    with pytest.raises(AssertionError, match="apusd ended with 1"):
+        daemon.start()
+    assert f"move {daemon.data}/snapshots/overlayfs away" in daemon.log()
+    os.rename(f"{daemon.data}/snapshots/overlayfs", f"{folder}/away")
+    assert info(daemon.start())[0] == "copy"
+    repaired = apus("system", "check", "--repair")
+    assert repaired.code == 1 and "4 findings, 3 repaired" in repaired.out and "what the container wrote is gone: remove it" in repaired.err, repaired
+    assert apus("run", "--rm", "--network", "none", name, "echo", "runs").ok() == "runs\n"
+    refused = apus("start", "wrote")
+    assert refused.code == 1 and "wrote" in refused.err, refused
+    apus("rm", "wrote").ok()
+    apus("rmi", name).ok()
     assert daemon.stop() == 0
     daemon.forget_network()
 

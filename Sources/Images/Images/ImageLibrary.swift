@@ -87,8 +87,8 @@ package final class ImageLibrary: Sendable {
     /// `overlayfs` or `copy`, as `info` prints it; nil before `start`.
     package var storageDriver: String? { opened.withLock { $0?.snapshots.name } }
 
-    /// Why overlayfs is not used, for the daemon's log; nil where it is.
-    package var storageFallbackReason: String? { opened.withLock { $0?.fallbackReason } }
+    /// What is not as usual of how layers are kept, as a sentence; nil where overlayfs has all of them.
+    package var storageWarning: String? { opened.withLock { $0?.warning } }
 
     /// What was removed and could not be erased, for the daemon's log.
     package var storageLeftovers: [String] { opened.withLock { $0?.snapshots.leftovers.map(\.description) ?? [] } }

@@ -45,21 +45,20 @@ final class ImageStorage: Sendable {
     private let strayLayers = Mutex<(looks: UInt64, last: UInt64, areHere: Bool)>((0, 0, false))
     /// What a layer may cost.
     let limits: ArchiveLimits
-    /// Why overlayfs is not used; nil where it is.
-    let fallbackReason: String?
+    /// What is not as usual of how layers are kept, as a sentence; nil where overlayfs has all of them.
+    let warning: String?
     private let held = Mutex<[Digest: Int]>([:])
     private let nextKey = Atomic<UInt64>(0)
 
     /// Opens both stores. Blocks.
     init(settings: LibrarySettings) throws(ImageError) {
         do throws(ContentError) { blobs = try BlobStore(openingAt: settings.dataRoot.appending("content")) } catch { throw .storage(error) }
-        var reason: String?
+        var reason: SnapshotError?
         do throws(SnapshotError) {
-            snapshots = try openSnapshotter(
-                at: settings.dataRoot.appending("snapshots"), backEnd: settings.snapshotBackEnd,
-                reportFallback: { reason = "\($0)" })
+            snapshots = try openSnapshotter(at: settings.dataRoot.appending("snapshots"), backEnd: settings.snapshotBackEnd) { reason = $0 }
         } catch { throw .storage(error) }
-        fallbackReason = reason
+        let isCopying = snapshots.name == SnapshotBackEnd.copy.rawValue
+        warning = reason.map { isCopying ? "overlayfs is not used, so every container has a whole copy of its image: \($0)" : "\($0)" }
         limits = settings.limits
         downloads = BlockingPool(name: "apus.images.download", width: settings.maximumDownloads)
         unpacks = BlockingPool(name: "apus.images.unpack", width: settings.maximumUnpacks)

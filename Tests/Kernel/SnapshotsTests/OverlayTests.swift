@@ -44,8 +44,25 @@ struct OverlayTests {
         try makeDirectories(folder.appending("a,b/overlayfs/layers/sha256-x"), mode: 0o700)
         #expect {
             _ = try openSnapshotter(at: folder.appending("a,b")) { Issue.record($0) }
-        } throws: { ($0 as? SnapshotError)?.code == .system }
+        } throws: {
+            ($0 as? SnapshotError)?.code == .system && "\($0)".contains("move \(folder)/a,b/overlayfs away")
+        }
         #expect(throws: SyscallError.self) { try fileStatus(folder.appending("a,b/copy")) }
+    }
+
+    @Test("copies that lie already stay in use though an overlay can be made, until none is left")
+    func copiesStay() throws {
+        let folder = FilePath("/tmp/apus-snapshots-copies-\(getpid())")
+        defer { try? removeTree(folder) }
+        try makeDirectories(folder.appending("copy/layers/sha256-x"), mode: 0o700)
+        var reasons: [SnapshotError.Code] = []
+        #expect(try openSnapshotter(at: folder) { reasons.append($0.code) }.name == "copy")
+        try makeDirectories(folder.appending("overlayfs/active/x"), mode: 0o700)
+        #expect(try openSnapshotter(at: folder) { reasons.append($0.code) }.name == "overlayfs")
+        #expect(reasons == [.inUse, .inUse])
+        try removeTree(folder.appending("copy/layers/sha256-x"))
+        #expect(try openSnapshotter(at: folder) { reasons.append($0.code) }.name == "overlayfs")
+        #expect(reasons.count == 2)
     }
 
     @Test("layers are committed from the lowest up though unpacked side by side, and a second pull of a chain adds nothing")

@@ -25,8 +25,8 @@ struct Restoration {
         try await services.volumes.open()
         do throws(ImageError) { try await services.images.start(containers: known) } catch { throw EngineError(error) }
         failpoint(.restoreImagesStarted)
-        if let reason = services.images.storageFallbackReason {
-            services.logger.warning("overlayfs is not used, so every container has a whole copy of its image: \(reason)")
+        if let warning = services.images.storageWarning {
+            services.logger.warning("\(warning)")
         }
         do throws(ImageError) {
             for image in try await services.images.unreadable() {

@@ -173,8 +173,8 @@ extension ContainerEngine {
             warnings.append("WARNING: Running in rootless-mode without cgroups. Nothing limits or counts what containers use")
         }
         if !configuration.isRootless && !parts.host.forwardsIPv4 { warnings.append("WARNING: IPv4 forwarding is disabled") }
-        if let reason = parts.services.images.storageFallbackReason {
-            warnings.append("WARNING: overlayfs is not used, so every container has a whole copy of its image: \(reason)")
+        if let warning = parts.services.images.storageWarning {
+            warnings.append("WARNING: \(warning)")
         }
         return warnings + configuration.warnings.map { "WARNING: \($0)" }
     }
