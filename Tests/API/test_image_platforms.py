@@ -115,13 +115,7 @@ def test_B12_clients_choose_the_platform_that_there_is(choosing, tagged, tmp_pat
 
 def test_B12_a_save_of_a_repository_chooses_the_platform_in_each_of_its_tags(own_daemon, apus, image):
     """A name without a tag is all of them, as what is written is: not `latest`."""
-    foreign = oci_images.Image([oci_images.tar(oci_images.files({"of": "another"}))])
-    foreign.manifest = foreign.manifest.replace(foreign.id.encode(), b"%s")
-    config = foreign.blobs.pop(foreign.id).replace(f'"architecture": "{OWN}"'.encode(), f'"architecture": "{OTHER}"'.encode())
-    foreign.id = oci_images.digest_of(config)
-    foreign.blobs[foreign.id] = config
-    foreign.manifest = foreign.manifest.replace(b"%s", foreign.id.encode())
-    foreign.digest = oci_images.digest_of(foreign.manifest)
+    foreign = oci_images.Image([oci_images.tar(oci_images.files({"of": "another"}))], architecture=OTHER)
     registry = ScriptedRegistry(foreign)
     save = f"/v1.51/images/get?names=choosers&platform={platform(OWN)}"
     try:
@@ -154,9 +148,39 @@ def test_a_network_of_another_scope_is_not_found(own_daemon):
         assert api(own_daemon, "GET", f"/networks/bridge{query}")[0] == status, query
 
 
-def test_a_container_of_another_platform_than_the_image_here_has_its_image_pulled(cli, image):
-    made = cli("create", "--platform", f"linux/{OTHER}", image, "true")
-    # The registry has it for this platform alone.
-    assert made.code != 0 and made.err.startswith(f"Unable to find image '{image}:latest' locally"), made
-    assert refusal(f"{image}:latest") not in made.err, made
-    assert cli("run", "--rm", "--network", "none", image, "echo", "here").line() == "here"
+def mismatch(name, own, wanted):
+    return f"WARNING: image with reference {name} was found but its platform (linux/{own}) does not match the specified platform (linux/{wanted})\n"
+
+
+def test_an_image_of_one_platform_alone_is_pulled_whatever_was_asked_for_and_that_is_said(cli, registry, own_daemon):
+    """As Docker does. It is here by its name, and no container of the other platform is made of it."""
+    name = f"{registry.host}/single"
+    oci_images.Pusher(registry.host).push("single", oci_images.busybox())
+    pulled = cli("pull", "--platform", f"linux/{OTHER}", name)
+    assert f"Status: Downloaded newer image for {name}:latest\n{mismatch(f'{name}:latest', OWN, OTHER)}" in pulled.ok(), pulled
+    assert mismatch(f"{name}:latest", OWN, OTHER)[9:-1] in own_daemon.log()
+    assert cli("pull", "-q", "--platform", f"linux/{OTHER}", name).ok() == f"{name}:latest\n"
+    assert cli.inspect(name, "{{.Architecture}}") == OWN
+    made = cli("create", "--platform", f"linux/{OTHER}", name, "true")
+    assert made.code != 0 and made.err.startswith(f"Unable to find image '{name}:latest' locally"), made
+    assert mismatch(f"{name}:latest", OWN, OTHER) in made.err and refusal(name) in made.err, made
+    ran = cli("run", "--rm", "--network", "none", name, "echo", "here")
+    assert (ran.ok(), ran.err) == ("here\n", "")
+    cli("rmi", name).ok()
+
+
+def test_a_container_of_another_platform_than_the_image_here_has_its_image_pulled(cli, registry):
+    """Where the registry has it for both; the name is then the other one's, of which no container is made unsaid."""
+    name = f"{registry.host}/both"
+    ours, theirs = (oci_images.Image([oci_images.busybox_layer()], {"Labels": {"of": of}}, architecture=of) for of in (OWN, OTHER))
+    oci_images.Pusher(registry.host).push_index("both", [({"os": "linux", "architecture": of}, made) for of, made in ((OWN, ours), (OTHER, theirs))])
+    cli("pull", "-q", name).ok()
+    made = cli("create", "--name", "theirs", "--platform", f"linux/{OTHER}", name, "true")
+    assert made.code == 0 and made.err.startswith(f"Unable to find image '{name}:latest' locally") and "WARNING" not in made.err, made
+    assert cli.inspect(name, "{{.Id}}") == cli.inspect("theirs", "{{.Image}}") == theirs.id
+    unsaid = cli("create", "--name", "unsaid", name, "true")
+    words = f"The requested image's platform (linux/{OTHER}) does not match the detected host platform (linux/{OWN}"
+    assert unsaid.code == 0 and words in unsaid.err and "and no specific platform was requested" in unsaid.err, unsaid
+    assert cli("run", "--rm", "--network", "none", ours.id, "echo", "here").line() == "here"
+    cli("rm", "theirs", "unsaid").ok()
+    cli("rmi", name, ours.id).ok()

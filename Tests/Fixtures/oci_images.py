@@ -141,7 +141,7 @@ class Image:
     """layers: uncompressed tars, the lowest first; compress: what each is stored as."""
 
     def __init__(self, layers, config=None, compress=gzipped, media_type=LAYER,
-                 created="2026-01-02T03:04:05Z", system="linux"):
+                 created="2026-01-02T03:04:05Z", system="linux", architecture=ARCHITECTURE):
         self.blobs = {}
         diff_ids, descriptors = [], []
         for layer in layers:
@@ -149,7 +149,7 @@ class Image:
             diff_ids.append(digest_of(layer))
             descriptors.append(self.add(media_type, blob))
         self.config = json.dumps({
-            "architecture": ARCHITECTURE, "os": system, "created": created,
+            "architecture": architecture, "os": system, "created": created,
             "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["sh"], **(config or {})},
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
             "history": [{"created": created, "created_by": f"layer {number}"} for number in range(len(layers))],

@@ -119,7 +119,8 @@ struct ImagePull: Sendable {
         }
         journal.add(.resolved(resolved.digest))
         journal.add(.complete(reference, isNew: isNew))
-        return PullResult(imageID: plan.id, digest: resolved.digest, isNew: isNew)
+        if let warning = resolved.warning { journal.add(.warning(warning)) }
+        return PullResult(imageID: plan.id, digest: resolved.digest, isNew: isNew, warning: resolved.warning)
     }
 
     private func found(_ name: ImageReference) async throws(ImageError) -> NamedImage? {
@@ -147,7 +148,7 @@ extension ImageError {
         // Bytes that were not the digest's may be others next time.
         case .badContent: cause is ContentError ? .refused : .hopeless
         case .refused, .invalid: .hopeless
-        // What a registry has not today it may have tomorrow; an image of another platform stays one.
+        // What a registry has not today it may have tomorrow; an index without a platform stays without.
         case .notFound: cause is RegistryError ? .refused : .hopeless
         case .unauthorized, .denied: .refused
         case .registry: (cause as? RegistryError)?.isAnswer ?? false ? .refused : .interrupted

@@ -21,6 +21,8 @@ struct ManifestResolution: Sendable {
         let plan: ImagePlan
         /// Indexes, manifest and configuration.
         let documents: Set<Digest>
+        /// That the image says of itself that it is of another platform than the one that was asked for; nil where it does not.
+        let warning: String?
     }
 
     func run() throws(ImageError) -> Resolved {
@@ -38,7 +40,7 @@ struct ManifestResolution: Sendable {
         guard case .manifest(let manifest) = document else { throw noMatch() }
         let plan = try plan(manifest, digest)
         documents.insert(manifest.configuration.digest)
-        return Resolved(digest: top, plan: plan, documents: documents)
+        return Resolved(digest: top, plan: plan, documents: documents, warning: warning(of: plan))
     }
 
     // MARK: - The name
@@ -85,6 +87,14 @@ struct ManifestResolution: Sendable {
 
     private func noMatch() -> ImageError {
         ImageError(.notFound, "no matching manifest for \(platform ?? .host) in the manifest list entries")
+    }
+
+    /// An image that is one platform's alone is what the name stands for, whatever was asked for: Docker takes it, and says so.
+    private func warning(of plan: ImagePlan) -> String? {
+        let actual = plan.configuration.platform
+        guard let platform, platform.distance(to: actual) == nil else { return nil }
+        return "image with reference \(reference.familiar) was found but its platform (\(actual)) does not match "
+            + "the specified platform (\(platform))"
     }
 
     // MARK: - Documents
@@ -173,12 +183,6 @@ struct ManifestResolution: Sendable {
             let system = configuration.platform.operatingSystem.debugDescription
             throw ImageError(
                 .badContent, "image operating system \(system) cannot be used on this platform: operating system is not supported")
-        }
-        if let platform, platform.distance(to: configuration.platform) == nil {
-            throw ImageError(
-                .notFound,
-                "image with reference \(reference.familiar) was found but its platform (\(configuration.platform)) does not match "
-                    + "the specified platform (\(platform))")
         }
         return try ImagePlan(manifest: manifest, digest: digest, configuration: configuration, layerLimit: limits.layers)
     }

@@ -10,13 +10,15 @@ package enum PullEvent: TransferEvent {
     case resolved(Digest)
     /// The pull is complete.
     case complete(ImageReference, isNew: Bool)
+    /// What is not as it was asked for.
+    case warning(String)
 
     /// Docker's `id` field; empty for messages about the whole image.
     package var id: String {
         switch self {
         case .pulling(let reference): reference.tag ?? reference.description
         case .layer(let id, _): id
-        case .resolved, .complete: ""
+        case .resolved, .complete, .warning: ""
         }
     }
 
@@ -31,6 +33,7 @@ package enum PullEvent: TransferEvent {
         case .resolved(let digest): "Digest: \(digest)"
         case .complete(let reference, let isNew):
             isNew ? "Status: Downloaded newer image for \(reference.familiar)" : "Status: Image is up to date for \(reference.familiar)"
+        case .warning(let words): "WARNING: \(words)"
         }
     }
 
@@ -77,4 +80,6 @@ package struct PullResult: Equatable, Sendable {
     /// What the name stands for in the registry: manifest or index.
     package let digest: Digest
     package let isNew: Bool
+    /// What is not as it was asked for; nil where all is.
+    package let warning: String?
 }

@@ -1,6 +1,7 @@
 package import CoreTypes
 package import EngineAPI
 internal import Images
+internal import Logging
 internal import OCISpec
 internal import Records
 internal import Registry
@@ -42,6 +43,7 @@ extension ContainerEngine {
                     }
                 }
                 isNew = isNew || result.isNew
+                if let warning = result.warning { services.logger.warning("\(warning)") }
             }
             if !isNamed { await progress(ProgressMessage(PullEvent.complete(name, isNew: isNew))) }
         } catch { throw EngineError(error) }

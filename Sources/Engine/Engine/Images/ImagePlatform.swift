@@ -29,6 +29,16 @@ extension ContainerEngine {
 }
 
 extension NamedImage {
+    /// Docker's words to who makes a container without a platform of an image that this machine runs with an emulator at best; nil where
+    /// it runs it. Which variant of its own architecture it is, is not looked at: an image of a newer one says so itself.
+    var foreignPlatformWarning: String? {
+        var own = image.platform
+        if own.architecture == CoreTypes.Platform.host.architecture { own.variant = nil }
+        guard CoreTypes.Platform.host.distance(to: own) == nil else { return nil }
+        return "The requested image's platform (\(image.platform)) does not match the detected host platform (\(CoreTypes.Platform.host)) "
+            + "and no specific platform was requested"
+    }
+
     /// - Throws: `.notFound` in Docker's words where what is here runs on nothing that `platform` is.
     func check(_ platform: CoreTypes.Platform, as name: String) throws(EngineError) {
         guard platform.distance(to: image.platform) != nil else {

@@ -55,7 +55,7 @@ struct ContainerCreation {
         }
         var answer = ContainerCreateResponse()
         answer.id = id.text
-        answer.warnings = warnings + self.warnings(imageConfig)
+        answer.warnings = warnings + self.warnings(image)
         return answer
     }
 
@@ -238,8 +238,9 @@ struct ContainerCreation {
     }
 
     /// What the request did not ask for in so many words, and what it will not get.
-    private func warnings(_ image: ImageConfig) -> [String] {
+    private func warnings(_ image: NamedImage) -> [String] {
         var warnings: [String] = []
+        if platform.isEmpty, let warning = image.foreignPlatformWarning { warnings.append(warning) }
         if request.hostConfig.networkMode == "host" && request.hostConfig.portBindings.contains(where: { $0.value?.isEmpty == false }) {
             warnings.append("Published ports are discarded when using host network mode")
         }
