@@ -70,7 +70,8 @@ final class LayerSink: BlobSink {
         }
     }
 
-    /// An unpacker that gave up does not end the download: only the whole blob shows whether the bytes were wrong or the layer.
+    /// An unpacker that gave up does not end the download, but for what goes beyond a limit: only the whole blob shows whether the bytes were wrong
+    /// or the layer.
     private func feedUnpacker(_ bytes: [UInt8]) {
         guard let pipe, !state.withLock({ $0.unpackerLeft }) else { return }
         do throws(ArchiveError) { try pipe.send(bytes) } catch {

@@ -5,6 +5,7 @@ internal import LinuxSyscalls
 internal import OCISpec
 internal import Registry
 internal import Snapshots
+internal import Synchronization
 internal import Tracing
 
 /// Fetches and unpacks one layer for one pull. Whoever runs it holds the layer's turn.
@@ -113,6 +114,11 @@ struct LayerWork: Sendable {
             case .wrongBytes(let error, let isResumed):
                 wrong = error
                 if attempts.failed(isResumed: isResumed) { repository?.distrust(sourceOf: layer.blob.digest) }
+            case .overLimit(let error):
+                // They may be nobody's but that server's.
+                _ = attempts.failed(isResumed: false)
+                guard attempts.goOn, try hasOtherSource() else { throw error }
+                repository?.distrust(sourceOf: layer.blob.digest)
             }
         }
         let found = wrong?.subject.split(separator: " ").last.map { ": found \($0)" } ?? ""
@@ -123,6 +129,12 @@ struct LayerWork: Sendable {
         case complete(Delivery<UnpackResult>?)
         /// What is resumed may have had a wrong beginning.
         case wrongBytes(ContentError, isResumed: Bool)
+        /// What came of it went beyond a limit, and nothing more was asked for; of what came nothing is left.
+        case overLimit(ImageError)
+    }
+
+    private func hasOtherSource() throws(ImageError) -> Bool {
+        do throws(RegistryError) { return try repository?.hasOtherSource(of: layer.blob.digest) ?? false } catch { throw .registry(error) }
     }
 
     private func attempt(unpacks: Bool) throws(ImageError) -> Attempt {
@@ -141,13 +153,17 @@ struct LayerWork: Sendable {
         let sink = LayerSink(ingest, in: storage, pipe: stream?.pipe, totalBytes: totalBytes, tell: tell)
         let wrong: ContentError?
         do throws(ImageError) {
-            try fetch(into: sink)
+            try fetch(into: sink, until: stream?.isOverLimit)
             tell(.verifyingChecksum)
             wrong = try commit(ingest)
         } catch {
             stream?.pipe.fail("the download failed")
             // The directory may be removed only once nobody writes into it; the thread ends at its next read.
             stream?.ended.wait()
+            if let refusal = stream?.refusal, !cancellation.isCancelled {
+                try forget(ingest)
+                return .overLimit(refusal)
+            }
             throw ingest.withoutEmpty(error)
         }
         if let wrong {
@@ -167,10 +183,19 @@ struct LayerWork: Sendable {
         do throws(SnapshotError) { try storage.snapshots.remove(key) } catch { throw .storage(error) }
     }
 
-    private func fetch(into sink: LayerSink) throws(ImageError) {
+    /// Takes away what came of a blob that is not wanted any more, and what its unpacker, which has ended, made of it.
+    private func forget(_ ingest: Ingest) throws(ImageError) {
+        do {
+            try ingest.discard()
+            try storage.snapshots.remove(key)
+        } catch { throw .storage(error) }
+    }
+
+    /// - Parameter end: when the rest is of no use.
+    private func fetch(into sink: LayerSink, until end: Cancellation?) throws(ImageError) {
         guard let repository else { throw ImageError(.storage, "the content store lost \(layer.blob.digest)") }
         do throws(RegistryError) {
-            try repository.fetchBlob(layer.blob.digest, sizeBytes: layer.blob.sizeBytes, into: sink)
+            try repository.fetchBlob(layer.blob.digest, sizeBytes: layer.blob.sizeBytes, into: sink, until: end)
         } catch {
             if let failure = sink.storeFailure { throw .storage(failure) }
             throw .registry(error)
@@ -186,19 +211,32 @@ struct LayerWork: Sendable {
         return nil
     }
 
-    private struct Stream {
-        let pipe: BytePipe
-        let result: Delivery<UnpackResult>
-        let ended: DispatchEnd
+    /// A layer that is unpacked while it arrives.
+    private final class Stream: Sendable {
+        let pipe = BytePipe(timeout: LayerWork.pipeTimeout)
+        let result = Delivery<UnpackResult>()
+        let ended = DispatchEnd()
+        /// Ends the download: nobody wants the rest.
+        let isOverLimit = Cancellation()
+        private let found = Mutex<ImageError?>(nil)
+
+        /// Which limit it went beyond; nil where it did not. Known when `ended` is.
+        var refusal: ImageError? { found.withLock { $0 } }
+
+        func refuse(_ error: ImageError) {
+            found.withLock { $0 = error }
+            isOverLimit.cancel()
+        }
     }
 
     /// Starts to unpack what will arrive, if a thread is idle: one that waits in line would hold up the download.
     private func startUnpacker() -> Stream? {
-        let stream = Stream(pipe: BytePipe(timeout: Self.pipeTimeout), result: Delivery(), ended: DispatchEnd())
+        let stream = Stream()
         let started = storage.unpacks.runIfIdle {
             let result: UnpackResult
             do throws(ImageError) { result = .success(try unpack(stream.pipe)) } catch {
                 stream.pipe.abandon()
+                if (error.cause as? ArchiveError)?.code == .overLimit { stream.refuse(error) }
                 result = .failure(error)
             }
             stream.ended.signal()

@@ -86,10 +86,14 @@ package final class MirroredRepository: Sendable {
 
     /// Fetches a blob, going on where `sink` stands, from one server after the other. The bytes are counted; it is for `sink` to hold
     /// them against the digest, and to tell `distrust` where they were wrong.
-    package func fetchBlob(_ digest: Digest, sizeBytes: Int64, into sink: any BlobSink) throws(RegistryError) {
+    /// - Parameter end: ends this call alone, within a second.
+    package func fetchBlob(
+        _ digest: Digest, sizeBytes: Int64, into sink: any BlobSink, until end: Cancellation? = nil
+    ) throws(RegistryError) {
         _ = try firstAnswer(.pull, byDigest: true) { session throws(RegistryError) -> Bool in
             state.withLock { $0.sources[digest] = session.endpoint.name }
-            try session.fetchBlob(digest, sizeBytes: sizeBytes, into: sink)
+            let own = end.map { RepositorySession(session, cancellation: Cancellation(within: session.cancellation, $0)) } ?? session
+            try own.fetchBlob(digest, sizeBytes: sizeBytes, into: sink)
             return true
         }
     }
@@ -97,6 +101,13 @@ package final class MirroredRepository: Sendable {
     /// Tells that the bytes of a blob were wrong: its server is asked last from now on.
     package func distrust(sourceOf digest: Digest) {
         state.withLock { state in if let name = state.sources[digest] { state.liars.insert(name) } }
+    }
+
+    /// Whether there is a server that may be asked for a blob, but for the one that sent it last and those whose bytes were wrong.
+    package func hasOtherSource(of digest: Digest) throws(RegistryError) -> Bool {
+        let servers = try inOrder(.pull, byDigest: true).all.map(\.endpoint.name)
+        let known = state.withLock { state in state.liars.union(state.sources[digest].map { [$0] } ?? []) }
+        return servers.contains { !known.contains($0) }
     }
 
     // MARK: - Who is asked

@@ -14,7 +14,16 @@ package final class RepositorySession: Sendable {
     private let scope: String
     /// What a registry is worth waiting for, where another may have the same.
     let patience: Patience
-    private let place: Mutex<Place?>
+    private let place: FoundPlace
+
+    /// What is found out once, for every copy of the conversation.
+    private final class FoundPlace: Sendable {
+        private let found = Mutex<Place?>(nil)
+
+        var value: Place? { found.withLock { $0 } }
+
+        func keep(_ place: Place) { found.withLock { $0 = place } }
+    }
 
     /// Where the registry was found, and how it proves itself.
     private struct Place {
@@ -40,7 +49,7 @@ package final class RepositorySession: Sendable {
         }
         self.credentials = endpoint.receivesCredentials ? credentials : .anonymous
         self.cancellation = cancellation
-        place = Mutex(nil)
+        place = FoundPlace()
     }
 
     /// The same conversation, which something else may end, too.
@@ -50,7 +59,7 @@ package final class RepositorySession: Sendable {
         patience = other.patience
         scope = other.scope
         credentials = other.credentials
-        place = Mutex(other.place.withLock { $0 })
+        place = other.place
         self.cancellation = cancellation
     }
 
@@ -144,7 +153,7 @@ package final class RepositorySession: Sendable {
 
     /// Scheme and authority of the registry, found out once.
     private func findPlace() throws(RegistryError) -> Place {
-        if let known = place.withLock({ $0 }) { return known }
+        if let known = place.value { return known }
         let certificates: HostCertificates
         if let named = endpoint.certificates {
             certificates = named
@@ -166,7 +175,7 @@ package final class RepositorySession: Sendable {
                     continue
                 }
             }
-            place.withLock { $0 = found }
+            place.keep(found)
             return found
         }
         throw last ?? RegistryError(.network, doing: "", cause: "\(host.authority) does not answer")
