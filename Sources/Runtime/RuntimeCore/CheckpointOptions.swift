@@ -43,19 +43,23 @@ package struct CheckpointOptions: Sendable {
     package var cgroupsMode = CgroupsMode.soft
     package var securityProfile: String?
     package var mountContext: String?
-    /// Where criu is looked for.
+    /// The program that does it: a path, or a name that is looked for.
+    private let criu: String
+    /// Where it is looked for.
     package var searchPath: String
 
-    package init(imageDirectory: FilePath, searchPath: String) {
+    package init(imageDirectory: FilePath, criu: String, searchPath: String) {
         self.imageDirectory = imageDirectory
+        self.criu = criu
         self.searchPath = searchPath
     }
 
     /// - Throws: `unsupported` where there is none, or the caller has no right to what it does.
     func program() throws(RuntimeError) -> HostProgram {
-        guard let program = HostProgram.find("criu", path: searchPath) else {
-            throw RuntimeError(
-                .unsupported, "checkpoint and restore are done by criu, which is not installed or not in PATH (Debian: criu)")
+        guard let program = HostProgram.find(criu, path: searchPath) else {
+            let absence =
+                criu.contains("/") ? "and \(criu) is no program: --criu" : "which is not installed or not in PATH (Debian: criu)"
+            throw RuntimeError(.unsupported, "checkpoint and restore are done by criu, \(absence)")
         }
         guard effectiveUserID() == 0 else {
             throw RuntimeError(.unsupported, "checkpoint and restore are done by criu, which needs root: run \(program.path) as root")

@@ -11,10 +11,11 @@ package struct HostProgram: Sendable {
     /// How much of what a program says is repeated in an error.
     private static let outputLimitBytes = 4096
 
-    /// The first executable file of that name along a search path, as in `$PATH`; nil where there is none.
+    /// The first executable file of that name along a search path, as in `$PATH`, or the one that is meant by a path; nil where there is none.
     package static func find(_ name: String, path: String) -> HostProgram? {
-        for directory in path.split(separator: ":") {
-            let candidate = FilePath("\(directory)/\(name)")
+        let candidates = name.utf8.contains(UInt8(ascii: "/")) ? [name] : path.split(separator: ":").map { "\($0)/\(name)" }
+        for text in candidates {
+            let candidate = FilePath(text)
             let isFile = (try? fileStatus(candidate, followingLinks: true))?.type == .regular
             if isFile, (try? checkAccess(candidate.string, mode: X_OK)) != nil { return HostProgram(path: candidate, searchPath: path) }
         }

@@ -111,7 +111,7 @@ extension CheckpointOptions {
         let directory = try during("looking for the images") { () throws(SyscallError) in try workingDirectory() }
         self.init(
             imageDirectory: directory.pushing(FilePath(flags.value("image-path") ?? "checkpoint")),
-            searchPath: invocation.surroundings.searchPath)
+            criu: invocation.globals.criu, searchPath: invocation.surroundings.searchPath)
         workDirectory = flags.value("work-path").map { directory.pushing(FilePath($0)) }
         keepsConnections = flags.isSet("tcp-established")
         hasExternalUnixSockets = flags.isSet("ext-unix-sk")

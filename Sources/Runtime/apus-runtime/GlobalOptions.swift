@@ -10,6 +10,7 @@ struct GlobalOptions {
         .value("log", help: "file that messages are appended to (default: standard error)"),
         .value("log-format", help: "'text' (default) or 'json'"),
         .value("root", help: "directory of the containers' state"),
+        .value("criu", help: "criu's path, or its name in PATH (default: criu)"),
         .toggle("systemd-cgroup", help: "let systemd make the container's cgroup; cgroupsPath is slice:prefix:name then"),
         .value("rootless", help: "whether a container may lack a cgroup for want of rights: 'true', 'false' or 'auto' (default)"),
         .toggle("help", "h", help: "show help"),
@@ -36,6 +37,8 @@ struct GlobalOptions {
     private let usesSystemd: Bool
     private let userRuntimeDirectory: String?
     let rootless: RootlessPolicy
+    /// Where criu is, or by what name it is looked for.
+    let criu: String
 
     init(_ flags: ParsedFlags, _ surroundings: Surroundings) throws(RuntimeError) {
         switch flags.value("log-format") ?? "text" {
@@ -55,6 +58,8 @@ struct GlobalOptions {
         filterCache =
             try wantedCache.map { (path) throws(RuntimeError) in try Self.absolute(path) } ?? runtimeDirectory?.appending("seccomp")
         logFile = try flags.value("log").map { (path) throws(RuntimeError) in try Self.absolute(FilePath(path)) }
+        let criu = flags.value("criu") ?? "criu"
+        self.criu = try criu.contains("/") ? Self.absolute(FilePath(criu)).string : criu
         repeatsErrors = surroundings.variable(Self.errorsVariable) != "log"
         isDebug = flags.isSet("debug")
         usesSystemd = flags.isSet("systemd-cgroup")
