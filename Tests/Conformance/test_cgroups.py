@@ -56,13 +56,54 @@ def test_limits_are_in_the_containers_cgroup(runtime, bundle, container):
     ({"cpu": {"idle": 1}}, "cpu", "cpu.idle", "cpu.idle", "1"),
     ({"cpu": {"cpus": "0", "mems": "0"}}, "cpuset", "cpuset.mems", "cpuset.mems", "0"),
     ({"memory": {"limit": 64 << 20, "swap": 80 << 20}}, "memory", "memory.memsw.limit_in_bytes", "memory.swap.max", (str(80 << 20), str(16 << 20))),
+    # cgroup v2 has neither.
+    ({"memory": {"swappiness": 10}}, "memory", "memory.swappiness", None, "10"),
+    ({"cpu": {"realtimePeriod": 500000, "realtimeRuntime": 1000}}, "cpu", "cpu.rt_runtime_us", None, "1000"),
     ({"memory": {"kernel": 1 << 30, "kernelTCP": 1 << 30, "limit": 64 << 20}}, "memory", "memory.limit_in_bytes", "memory.max", str(64 << 20)),
 ])
 def test_a_limit_of_the_configuration_is_in_its_file_from_the_start(runtime, bundle, container, resources, controller, v1, v2, written):
     """The kernel has no limits of its own memory any more: those are passed over."""
     bundle.write("sleep 600", linux={"resources": resources})
-    runtime.detached("create", "-b", bundle.path, container).ok()
+    created = runtime.detached("create", "-b", bundle.path, container)
+    if not V1 and v2 is None:
+        created.fails("linux.resources.")
+        return
+    created.ok()
     assert value(runtime.state(container)["pid"], controller, v1, v2) == (written if isinstance(written, str) else written[0 if V1 else 1])
+
+
+@pytest.mark.ours
+@pytest.mark.parametrize("shares, weight", [(1, "1"), (262145, "10000")])
+def test_shares_that_the_kernel_would_make_others_of_are_refused_where_it_has_shares(runtime, bundle, container, shares, weight):
+    """cgroup v2 has weights, of which there are fewer: they are the nearest ones, as runc's."""
+    bundle.write("sleep 600", linux={"resources": {"cpu": {"shares": shares}}})
+    created = runtime.detached("create", "-b", bundle.path, container)
+    if V1:
+        created.fails(f"linux.resources.cpu.shares: must be from 2 to 262144, found {shares}", code=1)
+        bundle.write("sleep 600", linux={"resources": {}})
+        runtime.detached("create", "-b", bundle.path, container).ok()
+        runtime("update", "--cpu-share", str(shares), container).fails("linux.resources.cpu.shares", code=1)
+        assert value(runtime.state(container)["pid"], "cpu", "cpu.shares", "") == "1024"
+    else:
+        assert value(created.ok() and runtime.state(container)["pid"], "cpu", "", "cpu.weight") == weight
+
+
+@pytest.mark.ours
+def test_the_weight_for_block_devices_is_the_configured_one_until_an_update(runtime, bundle, container):
+    """cgroup v2's goes up to 10,000 and not to 1,000 where BFQ is not what weighs."""
+    weights = {"blkio.bfq.weight": ("300", "700"), "blkio.weight": ("300", "700"), "io.bfq.weight": ("default 300", "default 700"),
+               "io.weight": ("default 2930", "default 6970")}
+    bundle.write("sleep 600", linux={"resources": {"blockIO": {"weight": 300}}})
+    created = runtime.detached("create", "-b", bundle.path, container)
+    if created.code != 0:
+        created.fails("linux.resources.blockIO.weight: there is no ", code=1)
+        return
+    place = cgroup_of(runtime.state(container)["pid"], "blkio")
+    file = next(name for name in weights if os.path.exists(os.path.join(place, name)))
+    for expected in weights[file]:
+        with open(os.path.join(place, file), encoding="utf-8") as opened:
+            assert opened.read().splitlines()[0] == expected
+        runtime("update", "--blkio-weight", "700", container).ok()
 
 
 @pytest.mark.ours
@@ -125,6 +166,44 @@ def test_what_is_to_go_on_without_memory_is_not_killed_or_is_refused(runtime, bu
 def test_what_no_controller_of_this_machine_can_do_for_the_network_is_refused_by_its_field(runtime, bundle, container, network, field):
     bundle.write("true", linux={"resources": {"network": network}})
     runtime("run", "-b", bundle.path, container).fails(f"linux.resources.network.{field}", code=1)
+
+
+# In a mount namespace of its own: what cgroup v1 alone has, beside v2 with the rest.
+NETWORK_CONTROLLERS = (
+    'mount -t tmpfs tmpfs /mnt && mkdir /mnt/unified /mnt/net_cls,net_prio && mount --bind /sys/fs/cgroup /mnt/unified && '
+    'mount -t cgroup -o net_cls,net_prio cgroup /mnt/net_cls,net_prio && mount --rbind /mnt /sys/fs/cgroup && exec "$@"')
+
+
+@pytest.mark.ours
+@pytest.mark.skipif(V1, reason="a hierarchy more would be shown to the whole machine")
+def test_the_class_and_the_priorities_of_the_network_are_those_of_the_configuration(runtime, bundle, container):
+    bundle.write("sleep 600", linux={"resources": {
+        "network": {"classID": 1048577, "priorities": [{"name": "lo", "priority": 5}]}, "pids": {"limit": 77}}})
+
+    def inside(*words):
+        return subprocess.run([*runtime.prefix, "sh", "-c", 'cd /sys/fs/cgroup/net_cls,net_prio && "$@"', "sh", *words],
+                              capture_output=True, text=True, check=False)
+
+    with runtime.below("unshare", "--mount", "sh", "-c", NETWORK_CONTROLLERS, "sh"):
+        if inside("true").returncode:
+            pytest.skip("this kernel gives nobody the controllers of cgroup v1")
+        files = [f"{container}/net_cls.classid", f"{container}/net_prio.ifpriomap"]
+        runtime.detached("run", "-d", "-b", bundle.path, container).ok()
+        with open(f"/proc/{runtime.state(container)['pid']}/cgroup", encoding="utf-8") as file:
+            assert [line.split(":", 1)[1] for line in file.read().splitlines()] == [f"net_cls,net_prio:/{container}", f":/{container}"]
+        numbers, *priorities = inside("cat", *files).stdout.splitlines()
+        assert numbers == "1048577" and "lo 5" in priorities
+        with open(f"/sys/fs/cgroup/{container}/pids.max", encoding="utf-8") as file:
+            assert file.read() == "77\n"
+        runtime("update", "-r", "-", container, stdin=None, input=b'{"network": {"classID": 7, "priorities": [{"name": "lo", "priority": 9}]}}').ok()
+        numbers, *priorities = inside("cat", *files).stdout.splitlines()
+        assert numbers == "7" and "lo 9" in priorities
+        runtime("delete", "-f", container).ok()
+        assert inside("ls", "-d", container).returncode != 0
+        bundle.config["linux"]["resources"]["network"]["priorities"][0]["name"] = "nosuch"
+        bundle.write("true")
+        runtime("run", "-b", bundle.path, container).fails("linux.resources.network.priorities", code=1)
+        assert inside("ls", "-d", container).returncode != 0
 
 
 def test_the_pids_limit_stops_a_fork_bomb(runtime, bundle, container):

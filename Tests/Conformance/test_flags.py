@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
+from processes import PATIENCE, wait_until
 
 pytestmark = pytest.mark.ours
 
@@ -120,3 +122,23 @@ def test_an_ordinary_user_without_a_place_of_their_own_has_no_containers(rootles
                                    ["exec", "--preserve-fds=", "CONTAINER", "true"]], ids=" ".join)
 def test_an_empty_value_is_refused_where_it_could_be_meant(runtime, running, words):
     runtime(*(running if word == "CONTAINER" else word for word in words)).fails("")
+
+
+@pytest.mark.parametrize("flags", [[], ["--no-subreaper"]], ids=["the runtime's", "not with --no-subreaper"])
+def test_orphans_of_a_container_without_a_pid_namespace_are_the_runtimes(runtime, bundle, container, flags):
+    """They go to it until the container ends, or to whoever adopts on this machine."""
+    told = os.path.join(bundle.rootfs, "orphan")
+    bundle.without_namespace("pid").write("(sleep 600 & echo $! > /orphan.new; mv /orphan.new /orphan); exec sleep 600")
+    with subprocess.Popen(runtime.command("run", *flags, "-b", bundle.path, container), stdin=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: os.path.exists(told), "the orphan is there")
+            with open(told, encoding="utf-8") as file:
+                orphan = file.read().strip()
+
+            def parent():
+                with open(f"/proc/{orphan}/status", encoding="utf-8") as file:
+                    return int(re.search(r"^PPid:\t(\d+)$", file.read(), re.M)[1])
+            wait_until(lambda: parent() != runtime.state(container)["pid"] and (parent() == process.pid) == (flags == []), "it is adopted")
+        finally:
+            runtime("delete", "-f", container)
+            process.wait(30 * PATIENCE)

@@ -1,5 +1,8 @@
 internal import OCISpec
 
+/// MIN_SHARES and MAX_SHARES of the kernel's scheduler.
+private let knownShares: ClosedRange<UInt64> = 2...262_144
+
 /// Limits in the control files of cgroup v1.
 /// - Source: Documentation/admin-guide/cgroup-v1 of the kernel.
 enum LegacyPlan {
@@ -48,7 +51,14 @@ enum LegacyPlan {
         }
         // An idle group has no shares.
         if let idle = cpu.idle { steps.append(.write(write("idle", idle, "idle"))) }
-        if let shares = cpu.shares, shares != 0, cpu.idle != 1 { steps.append(.write(write("shares", shares, "shares"))) }
+        if let shares = cpu.shares, shares != 0, cpu.idle != 1 {
+            // The kernel makes the nearest that it has of any other number, and says nothing.
+            guard knownShares.contains(shares) else {
+                let problem = "must be from \(knownShares.lowerBound) to \(knownShares.upperBound), found \(shares)"
+                throw unsupported("linux.resources.cpu.shares", problem)
+            }
+            steps.append(.write(write("shares", shares, "shares")))
+        }
         let period = cpu.periodMicroseconds.flatMap { $0 == 0 ? nil : write("cfs_period_us", $0, "period") }
         let quota = cpu.quotaMicroseconds.flatMap { $0 == 0 ? nil : write("cfs_quota_us", max($0, -1), "quota") }
         let burst = cpu.burstMicroseconds.map { write("cfs_burst_us", $0, "burst") }
