@@ -203,6 +203,21 @@ def test_kill_sends_the_signal_it_was_told(runtime, bundle, container):
     wait_until(lambda: os.path.exists(os.path.join(bundle.rootfs, "tmp/mark")), "the trap ran")
 
 
+@spec("runtime.md#runtimeKill", "This operation MUST send the specified signal")
+@pytest.mark.parametrize("signal", ["TERM", "INT", "HUP", "QUIT"])
+def test_a_signal_that_asks_programs_to_end_ends_a_created_container(runtime, bundle, container, signal):
+    """Its first process is that of a pid namespace, whom signals do not end by themselves; others leave it as it is."""
+    bundle.write("sleep 600")
+    runtime.detached("create", "-b", bundle.path, container).ok()
+    for harmless in ("WINCH", "CHLD", "CONT", "USR1"):
+        runtime("kill", container, harmless).ok()
+    assert runtime("exec", container, "echo", "lives").ok().out == "lives\n" and runtime.status(container) == "created"
+    runtime("kill", container, signal).ok()
+    runtime.wait_for(container, "stopped")
+    runtime("start", container).fails("cannot start a container that has stopped", code=1)
+    runtime("delete", container).ok()
+
+
 @spec("runtime.md#runtimeLifecycle", "Any updates to `config.json` after this step MUST NOT affect")
 def test_changes_of_the_bundle_after_create_do_not_reach_the_container(runtime, bundle, container):
     bundle.write("echo first > /tmp/mark; sleep 600")

@@ -30,6 +30,13 @@ int clinux_default_signal(int signal) {
     return result(sigaction(signal, &standard, NULL));
 }
 
+static void end_by(int signal) { _exit(128 + signal); }
+
+int clinux_end_by_signal(int signal) {
+    struct sigaction end = {.sa_handler = end_by};
+    return result(sigaction(signal, &end, NULL));
+}
+
 int clinux_ignore_signal(int signal) {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     return result(sigaction(signal, &ignore, NULL));

@@ -34,6 +34,12 @@ package func restoreDefaultAction(of signal: Int32) throws(SyscallError) {
     try checked("sigaction", "\(signal)") { clinux_default_signal(signal) }
 }
 
+/// Ends the process by a signal, with 128 and its number as the exit status, until it executes a program: for the first process of a pid namespace, which
+/// the kernel gives no signal that it does not handle. - Source: pid_namespaces(7), sigaction(2).
+package func endBySignal(_ signal: Int32) throws(SyscallError) {
+    try checked("sigaction", "\(signal)") { clinux_end_by_signal(signal) }
+}
+
 /// Ignores a signal. - Source: sigaction(2).
 package func ignoreSignal(_ signal: Int32) throws(SyscallError) {
     try checked("sigaction", "\(signal)") { clinux_ignore_signal(signal) }

@@ -218,12 +218,22 @@ struct InitStage {
         try runHooks("startContainer", configuration.hooks.startContainer, .created, payload.descriptorLimit)
     }
 
+    /// A created container ends by the signals by which programs are asked to end, as runc's does, and by no others: the program that might choose to
+    /// live on is not there yet.
+    private func becomeMortal() throws(RuntimeError) {
+        guard processID() == 1 else { return }
+        try during("heeding signals") { () throws(SyscallError) in
+            for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] { try endBySignal(signal) }
+        }
+    }
+
     /// From the runtime's last word to execve.
     private func finish(_ program: String, _ channel: StageChannel) throws(RuntimeError) {
         guard let gate else {
             try runStartHooks()
             throw payload.execute(program, channel)
         }
+        try becomeMortal()
         let start = try StartGate.passThrough(gate, lending: lent)
         do throws(RuntimeError) {
             try runStartHooks()

@@ -14,7 +14,7 @@ extension Verb {
         let processes = try invocation.container().processes().sorted()
         if format == "json" {
             var writer = JSONWriter()
-            writer.array { writer in for process in processes { writer.integer(process) } }
+            if processes.isEmpty { writer.null() } else { writer.array { writer in for process in processes { writer.integer(process) } } }
             try output(writer.bytes + Array("\n".utf8))
             return 0
         }

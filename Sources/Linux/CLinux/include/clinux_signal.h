@@ -13,6 +13,10 @@ int clinux_default_signals(void);
 /// Gives one signal its default action again: sigaction(2), SIG_DFL. Returns 0 or -errno.
 int clinux_default_signal(int signal);
 
+/// Ends the process by a signal, with 128 and its number as the status, also where it is the first one of a pid namespace, whom default actions do not
+/// end: sigaction(2). Returns 0 or -errno.
+int clinux_end_by_signal(int signal);
+
 /// Ignores a signal: sigaction(2), SIG_IGN. Returns 0 or -errno.
 int clinux_ignore_signal(int signal);
 
