@@ -101,6 +101,37 @@ def test_without_cgroup_kill_everything_is_frozen_and_killed_one_by_one(runtime,
     assert leaks.cgroups(container) == []
 
 
+def test_cgroup_v1_alone_limits_pauses_is_updated_and_goes(runtime, bundle, container):
+    """Only what the v2 hierarchy has is missing, and nothing of the container's is in it."""
+    if not os.path.ismount("/sys/fs/cgroup/unified"):
+        pytest.skip("only beside v1 can v2 be hidden")
+    bundle.write("sleep 600", linux={"resources": {"memory": {"limit": 64 << 20}, "pids": {"limit": 77}, "cpu": {"shares": 512}}})
+    with runtime.below("unshare", "--mount", "sh", "-c", 'umount /sys/fs/cgroup/unified; exec "$@"', "sh"):
+        runtime.detached("create", "-b", bundle.path, container).ok()
+        runtime("start", container).ok()
+        script = "grep :memory: /proc/self/cgroup; grep ^0:: /proc/self/cgroup"
+        memory, unified = runtime("exec", container, "sh", "-c", script).ok().lines
+        assert memory.endswith(f"/{container}") and container not in unified
+        place = f"/sys/fs/cgroup/memory{memory.split(':', 2)[2]}/memory.limit_in_bytes"
+
+        def limits():
+            with open(place, encoding="utf-8") as limit, open(f"/sys/fs/cgroup/pids/{container}/pids.max", encoding="utf-8") as pids:
+                return int(limit.read()), int(pids.read())
+        assert limits() == (64 << 20, 77)
+        runtime("pause", container).ok()
+        assert runtime.status(container) == "paused"
+        runtime("update", "--memory", "96M", "--pids-limit", "44", container).ok()
+        assert limits() == (96 << 20, 44)
+        runtime("resume", container).ok()
+        stats = json.loads(runtime("events", "--stats", container).ok().out)["data"]
+        assert stats["memory"]["usage"]["limit"] == 96 << 20 and stats["pids"]["limit"] == 44
+        runtime("delete", "-f", container).ok()
+        runtime("run", "-b", bundle.write("true").path, container).ok()
+        bundle.write("true", linux={"resources": {"unified": {"memory.high": "1"}}})
+        runtime("run", "-b", bundle.path, container).fails("linux.resources.unified", code=1)
+    assert leaks.cgroups(container) == []
+
+
 @pytest.mark.parametrize("call", NEW_MOUNT_CALLS)
 def test_one_call_of_those_that_mount_by_descriptors_is_missed_like_all_of_them(box, call):
     """Masked is masked, read-only is read-only."""
