@@ -163,7 +163,7 @@ def are_together(cli, *names):
 
 @pytest.mark.parametrize("where", ("bridge", "none", "host"))
 def test_D26_C20_who_joined_another_ones_network_is_started_again_there(cli, image, where):
-    cli("run", "-d", "--name", "pod", "--restart", "always", "--network", where, image, "sleep", "600").ok()
+    pod = cli("run", "-d", "--name", "pod", "--restart", "always", "--network", where, image, "sleep", "600").line()
     cli("run", "-d", "--name", "joined", "--restart", "always", "--network", "container:pod", image, "sleep", "600").ok()
     # By another one that has joined it; and by a policy of later.
     cli("run", "-d", "--name", "second", "--network", "container:joined", image, "sleep", "600").ok()
@@ -193,7 +193,7 @@ def test_D26_C20_who_joined_another_ones_network_is_started_again_there(cli, ima
     wait_until(lambda: shown(cli, "joined", ".State.Status") == "exited", "it stays down", seconds=30)
     assert shown(cli, "joined", ".State.Error")
     refused = cli("start", "joined")
-    assert refused.code == 1 and "cannot join network of a non running container" in refused.err, refused
+    assert refused.code == 1 and f"{pod} is not running" in refused.err, refused
     cli("start", "pod", "joined").ok()
     assert are_together(cli, "pod", "joined")
 
