@@ -261,7 +261,8 @@ def test_settings_of_the_network_of_another_are_both_containers(cli, image):
 
 
 @pytest.mark.parametrize("flag, words", [
-    ("--network", "is not running"), ("--ipc", "can't join IPC of container"), ("--pid", "cannot join PID of a non running container")])
+    ("--network", "cannot join network of a non running container"), ("--ipc", "can't join IPC of container"),
+    ("--pid", "cannot join PID of a non running container")])
 def test_who_does_not_run_cannot_be_joined(cli, image, flag, words):
     cli("create", "--name", "asleep", image, "true").ok()
     result = cli("run", "--rm", flag, "container:asleep", image, "true")

@@ -193,7 +193,7 @@ def test_D26_C20_who_joined_another_ones_network_is_started_again_there(cli, ima
     wait_until(lambda: shown(cli, "joined", ".State.Status") == "exited", "it stays down", seconds=30)
     assert shown(cli, "joined", ".State.Error")
     refused = cli("start", "joined")
-    assert refused.code == 1 and f"{pod} is not running" in refused.err, refused
+    assert refused.code == 1 and f"cannot join network of a non running container: {pod}" in refused.err, refused
     cli("start", "pod", "joined").ok()
     assert are_together(cli, "pod", "joined")
 

@@ -168,6 +168,10 @@ extension Container {
 
     /// The words of Docker for a container whose namespace cannot be joined.
     private static func told(_ error: EngineError, _ kind: LinuxNamespace.Kind, _ name: String) -> EngineError {
+        if kind == .network {
+            let words = "cannot join network of a non running container: \(name)"
+            return error.code == .conflict ? EngineError(.conflict, words, cause: error.cause) : error
+        }
         let doing =
             switch kind {
             case .ipc: "can't join IPC of container \(name)"
