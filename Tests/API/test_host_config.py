@@ -149,13 +149,6 @@ def test_a_seccomp_profile_that_says_nothing_filters_nothing_as_with_docker(own_
     assert out.split() == ["Seccomp:", str(mode)]
 
 
-def test_labels_of_selinux_are_passed_over_where_there_is_none(own_daemon, apus, image):
-    if os.path.exists("/sys/fs/selinux/enforce"):
-        pytest.skip("this kernel has SELinux")
-    for option in ("label=disable", "label:type:svirt_apache_t", "label=nonsense"):
-        assert said(own_daemon, apus, image, "echo", "ran", SecurityOpt=[option]) == "ran\n"
-
-
 def test_sysctls_of_every_namespace_are_set_with_dots_and_with_slashes(own_daemon, apus, image):
     wanted = {"kernel.domainname": "x.y", "net/ipv4/ip_forward": "1", "kernel/msgmax": "9000", "fs/mqueue/msg_max": "20"}
     files = ["kernel/domainname", "net/ipv4/ip_forward", "kernel/msgmax", "fs/mqueue/msg_max"]

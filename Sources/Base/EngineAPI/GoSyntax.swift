@@ -63,7 +63,7 @@ private struct GoScanner {
         switch byte {
         case UInt8(ascii: "{"), UInt8(ascii: "["):
             open.append(byte == UInt8(ascii: "{") ? .object : .array)
-            if open.count > Self.deepest { throw GoSyntaxError(description: "exceeded max depth") }
+            if open.count > Self.deepest { throw invalid("exceeded max depth") }
             keep(1)
             return byte == UInt8(ascii: "{") ? .firstName : .firstElement
         case UInt8(ascii: "\""): try string()
@@ -106,19 +106,19 @@ private struct GoScanner {
     }
 
     private mutating func escape() throws(GoSyntaxError) {
-        let byte = try next()
+        let byte = peekOrSpace
         guard "bfnrt\\/\"u".utf8.contains(byte) else { throw invalid("in string escape code") }
         keep(1)
         guard byte == UInt8(ascii: "u") else { return }
         for _ in 0..<4 {
-            guard "0123456789abcdefABCDEF".utf8.contains(try next()) else { throw invalid("in \\u hexadecimal character escape") }
+            guard "0123456789abcdefABCDEF".utf8.contains(peekOrSpace) else { throw invalid("in \\u hexadecimal character escape") }
             keep(1)
         }
     }
 
     private mutating func number() throws(GoSyntaxError) {
         if bytes[position] == UInt8(ascii: "-") { keep(1) }
-        if try next() == UInt8(ascii: "0") { keep(1) } else { try digits("in numeric literal") }
+        if peekOrSpace == UInt8(ascii: "0") { keep(1) } else { try digits("in numeric literal") }
         if peek == UInt8(ascii: ".") {
             keep(1)
             try digits("after decimal point in numeric literal")
@@ -132,7 +132,7 @@ private struct GoScanner {
 
     /// At least one digit. `place` is where another character is none.
     private mutating func digits(_ place: String) throws(GoSyntaxError) {
-        guard isDigit(try next()) else { throw invalid(place) }
+        guard isDigit(peekOrSpace) else { throw invalid(place) }
         while let byte = peek, isDigit(byte) { keep(1) }
     }
 
@@ -140,12 +140,15 @@ private struct GoScanner {
 
     private mutating func literal(_ word: String) throws(GoSyntaxError) {
         for byte in word.utf8 {
-            guard try next() == byte else { throw invalid("in literal \(word) (expecting '\(Character(UnicodeScalar(byte)))')") }
+            guard peekOrSpace == byte else { throw invalid("in literal \(word) (expecting '\(Character(UnicodeScalar(byte)))')") }
             keep(1)
         }
     }
 
     private var peek: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+    /// At the end Go looks whether a space would end a token.
+    private var peekOrSpace: UInt8 { peek ?? 0x20 }
 
     private func next() throws(GoSyntaxError) -> UInt8 {
         guard let peek else { throw GoSyntaxError(description: "unexpected end of JSON input") }
@@ -158,7 +161,7 @@ private struct GoScanner {
     }
 
     private func invalid(_ place: String) -> GoSyntaxError {
-        GoSyntaxError(description: "invalid character \(quoted(bytes[position])) \(place)")
+        GoSyntaxError(description: "invalid character \(quoted(peekOrSpace)) \(place)")
     }
 
     /// One byte as Go's scanner shows it, which takes it for a character.

@@ -21,6 +21,7 @@ struct GoSyntaxTests {
         "what is no JSON is told in the words of Go's decoder",
         arguments: [
             ("", "unexpected end of JSON input"), ("{\"a\":", "unexpected end of JSON input"),
+            ("tru", "invalid character ' ' in literal true (expecting 'e')"), ("-", "invalid character ' ' in numeric literal"),
             ("nosuch", "invalid character 'o' in literal null (expecting 'u')"),
             ("{} {}", "invalid character '{' after top-level value"), ("[1 2]", "invalid character '2' after array element"),
             ("{\"a\" 1}", "invalid character '1' after object key"),
@@ -33,6 +34,6 @@ struct GoSyntaxTests {
     func faults(text: String, words: String) { #expect(compacted(text) == words) }
 
     @Test("nesting without end is refused") func depth() {
-        #expect(compacted(String(repeating: "[", count: 100_000)) == "exceeded max depth")
+        #expect(compacted(String(repeating: "[", count: 100_000)) == "invalid character '[' exceeded max depth")
     }
 }
