@@ -48,7 +48,10 @@ package final class ContainerEngine: Sendable {
         }
         state.withLock { $0 = parts }
         await loadProfile(parts.host.facts)
-        try await Restoration(parts: parts, logger: logger).run()
+        do throws(EngineError) { try await Restoration(parts: parts, logger: logger).run() } catch {
+            let reserve = parts.services.reserve
+            throw try await BlockingWork.run { () throws(EngineError) in reserve.explained(error) }
+        }
         try await BlockingWork.run { () throws(EngineError) in parts.services.reserve.fill() }
     }
 
