@@ -80,7 +80,7 @@ def test_shares_that_the_kernel_would_make_others_of_are_refused_where_it_has_sh
     created = runtime.detached("create", "-b", bundle.path, container)
     if V1:
         created.fails(f"linux.resources.cpu.shares: must be from 2 to 262144, found {shares}", code=1)
-        bundle.write("sleep 600", linux={"resources": {}})
+        bundle.write("sleep 600", linux={"resources": {"cpu": {"shares": 1024}}})
         runtime.detached("create", "-b", bundle.path, container).ok()
         runtime("update", "--cpu-share", str(shares), container).fails("linux.resources.cpu.shares", code=1)
         assert value(runtime.state(container)["pid"], "cpu", "cpu.shares", "") == "1024"
