@@ -25,8 +25,7 @@ LACKS_ALWAYS = {
 LACKS = {
     "1.41": {
         (EMPTY, IMAGE + "Config."): "MacAddress NetworkDisabled StopTimeout",
-        ("Docker keeps no settings of the container any more", IMAGE + "ContainerConfig."):
-            "ArgsEscaped ExposedPorts Healthcheck MacAddress NetworkDisabled Shell StopSignal StopTimeout",
+        (EMPTY, IMAGE + "ContainerConfig."): "ArgsEscaped MacAddress NetworkDisabled Shell",
         (SWARM, INFO): "ClusterAdvertise ClusterStore",
     },
     "1.50": {
@@ -39,7 +38,8 @@ LACKS = {
 }
 # What they have beyond the description.
 ADDS = {
-    "1.41": {("Docker tells it in every version", place + "Config.Healthcheck."): "StartInterval" for place in (CONTAINER, IMAGE)},
+    "1.41": {("Docker tells it in every version", place + "Healthcheck."): "StartInterval"
+             for place in (CONTAINER + "Config.", IMAGE + "Config.", IMAGE + "ContainerConfig.")},
     "1.50": {},
 }
 
