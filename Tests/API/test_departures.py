@@ -155,9 +155,7 @@ def gone(lines):
 def test_P02_a_namespace_that_a_daemon_had_just_pinned_when_it_died_goes_with_the_run(brittle):
     """It was about to put a container on a network that had none, and did not live to write down that it did."""
     client = brittle.client
-    client("create", "--name", "alone", brittle.image, "sleep", "600").ok()
-    client("network", "disconnect", "bridge", "alone").ok()
-    client("start", "alone").ok()
+    client("run", "-d", "--name", "alone", "--network", "none", brittle.image, "sleep", "600").ok()
     pid, name = client.inspect("alone", "{{.State.Pid}} {{.Id}}").split()
     pin = f"{brittle.run}/netns/{name}"
     brittle.kill()
@@ -170,6 +168,7 @@ def test_P02_a_namespace_that_a_daemon_had_just_pinned_when_it_died_goes_with_th
     client("stop", "-t", "0", "alone").ok()
     assert not os.path.exists(pin) and not leaks.mounts(pin)
     client("start", "alone").ok()
+    client("network", "disconnect", "none", "alone").ok()
     client("network", "connect", "bridge", "alone").ok()
     assert "eth0" in client("exec", "alone", "ls", "/sys/class/net").ok()
 

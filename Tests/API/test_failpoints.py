@@ -333,9 +333,8 @@ def test_P02_a_container_that_was_just_being_put_on_its_first_network_takes_all_
     victim.start("--failpoint", place)
     try:
         client = victim.client
-        client("create", "--name", "box", victim.image, *STAYING).ok()
-        client("network", "disconnect", "bridge", "box").ok()
-        client("start", "box").ok()
+        client("run", "-d", "--name", "box", "--network", "none", victim.image, *STAYING).ok()
+        client("network", "disconnect", "none", "box").ok()
         pid = client.inspect("box", "{{.State.Pid}}")
         client("network", "connect", "bridge", "box")
         assert victim.process.wait(20 * PATIENCE) == -9, victim.log()
