@@ -272,6 +272,14 @@ def test_feature_F08_what_cannot_be_is_refused_in_dockers_words(cli, image):
     assert cli("volume", "rm", "-f", "nosuch").code == 0
 
 
+def test_a_driver_that_is_not_there_is_looked_for_when_it_is_to_make_a_volume(cli, image, tmp_path):
+    """As by dockerd, which keeps the name of one of which nothing is wanted."""
+    for name, flags in (("plain", ()), ("bound", ("-v", f"{tmp_path}:/x"))):
+        cli("run", "--name", name, "--volume-driver", "nosuch", *flags, image, "true").ok()
+        assert cli.inspect(name, "{{.HostConfig.VolumeDriver}}") == "nosuch"
+    cli("rm", "plain", "bound").ok()
+
+
 def test_feature_C18_a_relative_path_of_the_host_is_counted_from_where_the_client_is(cli, image, tmp_path):
     if cli.name == "docker-20.10":
         return  # It sends relative paths as they are.

@@ -96,8 +96,8 @@ struct ContainerCreation {
             sources.append((from, await other.document))
         }
         let plan = try VolumePlan(config: document.config, host: document.hostConfig, sources: sources)
-        // Docker looks for it when it is to make something, and else keeps a name of which nothing ever comes.
-        try ContainerEngine.checkVolumeDriver(document.hostConfig.volumeDriver)
+        // As Docker, it is looked for when it is to make something.
+        if !plan.requests.isEmpty { try ContainerEngine.checkVolumeDriver(document.hostConfig.volumeDriver) }
         return plan
     }
 
