@@ -11,7 +11,7 @@ import pytest
 
 import oci_images
 from engine_http import api
-from processes import alive, wait_until
+from processes import PATIENCE, alive, wait_until
 
 FAST = ("--health-interval", "200ms", "--health-retries", "2")
 
@@ -242,9 +242,9 @@ def test_E19_an_unhealthy_container_is_dealt_with(apus, image, action, state):
 
 
 def begun_by(process, trace):
-    """What a process begins in two seconds, by lines of strace: threads, and all else."""
+    """What a process begins in a while, by lines of strace: threads, and all else."""
     calls = "trace=?fork,?vfork,?clone,clone3,execve"
-    subprocess.run(["timeout", "2", "strace", "-f", "-qq", "-o", trace, "-e", calls, "-p", str(process)], capture_output=True, check=False)
+    subprocess.run(["timeout", str(2 * PATIENCE), "strace", "-f", "-qq", "-o", trace, "-e", calls, "-p", str(process)], capture_output=True, check=False)
     lines = [line for line in trace.read_text().splitlines() if re.search(r"(fork|clone3?|execve)\(", line)]
     return [line for line in lines if "CLONE_THREAD" in line], [line for line in lines if "CLONE_THREAD" not in line]
 
