@@ -10,6 +10,7 @@ import time
 import pytest
 
 from processes import wait_until
+from test_stats import ControlFiles
 
 COUNTING = "echo x >> /runs; "
 
@@ -182,6 +183,11 @@ def test_D26_C20_who_joined_another_ones_network_is_started_again_there(cli, ima
     # What somebody starts anew has one, in which they are from their next start on.
     cli("restart", "-t", "0", "pod").ok()
     assert are_together(cli, "pod", "joined") is (where == "host")
+    if where == "bridge":
+        # Who is in the one of before leads nobody else's next start there.
+        late = cli("run", "-d", "--name", "late", "--restart", "always", "--network", "container:second", image, "sleep", "600")
+        assert late.code == 125 and "in one which its owner has no more" in late.err, late
+        cli("rm", "late").ok()
     os.kill(pid_of(cli, "joined"), signal.SIGKILL)
     wait_until(lambda: is_running_after(cli, "joined", 3), "it runs again", seconds=30)
     assert are_together(cli, "pod", "joined")
@@ -196,6 +202,17 @@ def test_D26_C20_who_joined_another_ones_network_is_started_again_there(cli, ima
     assert refused.code == 1 and f"cannot join network of a non running container: {pod}" in refused.err, refused
     cli("start", "pod", "joined").ok()
     assert are_together(cli, "pod", "joined")
+
+
+def test_C20_a_policy_that_another_ones_removal_refuses_changes_no_limit(cli, image):
+    cli("run", "-d", "--name", "pod", image, "sleep", "600").ok()
+    cli("run", "-d", "--name", "joined", "-m", "64m", "--network", "container:pod", image, "sleep", "600").ok()
+    cli("rm", "-f", "pod").ok()
+    refused = cli("update", "-m", "32m", "--memory-swap", "64m", "--restart", "always", "joined")
+    assert refused.code == 1 and "No such container" in refused.err, refused
+    assert shown(cli, "joined", ".HostConfig.Memory") == str(64 << 20)
+    assert shown(cli, "joined", ".HostConfig.RestartPolicy.Name") == "no"
+    assert ControlFiles(cli.inspect("joined", "{{.Id}}")).number("memory.max", "memory.limit_in_bytes") == 64 << 20
 
 
 def test_A10_C20_who_joined_another_ones_network_is_started_again_there_while_the_daemon_is_dead(brittle):

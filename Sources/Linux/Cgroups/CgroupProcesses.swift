@@ -193,17 +193,21 @@ extension SyscallError {
     var isOfRemovedCgroup: Bool { errno == ENOENT || errno == ENODEV }
 }
 
-/// Waits a little longer each time, from 50 µs to 2 ms, until the waits add up to a time. The clock is not asked: while the machine keeps the caller
-/// from running, nothing is tried.
+/// Waits a little longer each time, from 50 µs to 2 ms, until the waits add up to a time: while the machine keeps the caller from running, nothing
+/// is tried. By the clock it ends after ten times that, however long each attempt takes.
 struct BackOff {
+    private let deadline: Int64
     private var leftNanoseconds: Int64
     private var pauseNanoseconds: Int64 = 50_000
 
-    init(nanoseconds: Int64) { leftNanoseconds = nanoseconds }
+    init(nanoseconds: Int64) {
+        deadline = monotonicNanoseconds() + 10 * nanoseconds
+        leftNanoseconds = nanoseconds
+    }
 
     /// - Returns: false when the time is used up, without having waited.
     mutating func rest() -> Bool {
-        if leftNanoseconds <= 0 { return false }
+        if leftNanoseconds <= 0 || monotonicNanoseconds() >= deadline { return false }
         LinuxSyscalls.rest(nanoseconds: pauseNanoseconds)
         leftNanoseconds -= pauseNanoseconds
         pauseNanoseconds = min(pauseNanoseconds * 2, 2_000_000)

@@ -34,7 +34,7 @@ package func openSnapshotter(
     do throws(SnapshotError) {
         let snapshotter = try OverlaySnapshotter(openingAt: overlay)
         if hasCopies {
-            let wayOut = "`apus system check --repair` unpacks their images here, and then they can be removed"
+            let wayOut = "`apus system check --repair` unpacks their images here; what containers wrote is in \(copy)/active alone"
             report(SnapshotError(.inUse, doing: "use copies in", subject: "\(copy) beside the layers in \(overlay); \(wayOut)"))
         }
         return snapshotter

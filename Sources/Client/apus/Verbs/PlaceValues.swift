@@ -38,6 +38,9 @@ func isLinkAddress(_ text: String) -> Bool {
         && parts.allSatisfy { part in part.count == width && part.allSatisfy { $0.isASCII && $0.isHexDigit } }
 }
 
+/// A letter alone before a colon is taken for a drive of Windows.
+private func isDrive(_ part: String) -> Bool { part.unicodeScalars.count == 1 && part.unicodeScalars.allSatisfy(\.properties.isAlphabetic) }
+
 /// Whether `--volume` names what is mounted, besides the place that it is mounted at.
 /// - Throws: `Complaint` in docker's words for what has an empty part, or one too many.
 /// - Source: docker/cli, internal/volumespec, Parse.
@@ -50,9 +53,7 @@ func hasVolumeSource(_ text: String) throws(Complaint) -> Bool {
     var parts: [String] = []
     var part = ""
     for character in text.unicodeScalars {
-        // A letter alone before it is taken for a drive of Windows.
-        let isDrive = part.unicodeScalars.count == 1 && part.unicodeScalars.allSatisfy(\.properties.isAlphabetic)
-        guard character == ":", !isDrive else {
+        guard character == ":", !isDrive(part) else {
             part.unicodeScalars.append(character)
             continue
         }

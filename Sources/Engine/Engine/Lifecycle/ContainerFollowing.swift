@@ -155,7 +155,8 @@ extension Container {
     func note(_ end: TaskEnd) {
         document.exitCode = end.exitCode
         document.finishedAt = end.finishedAt
-        document.oomKilled = end.oomKilled
+        // What was told while it ran stays so, also where nobody knows how it ended.
+        document.oomKilled = document.oomKilled || end.oomKilled
         document.error = end.error
         document.pid = 0
         document.isPaused = false

@@ -95,7 +95,10 @@ extension Container {
         }
         try await joinUserNamespace(modes, into: &joined)
         if try Refusal.isStartedAgain(document.hostConfig) {
-            for (kind, file) in try await lastingNamespaces(modes) { joined.namespaces[kind] = file }
+            for (kind, file) in try await lastingNamespaces(modes) {
+                try checkIsPresent(file, kind, joined)
+                joined.namespaces[kind] = file
+            }
         }
         switch modes.sharedMemory {
         case .own, .none: break
@@ -104,6 +107,18 @@ extension Container {
         case .container(let name): joined.sharedMemory = try await sharedMemory(of: name)
         }
         return joined
+    }
+
+    /// Who joins somebody that is in a network of before, of a run of a third one that has ended, would be in another one than that.
+    private func checkIsPresent(_ file: String, _ kind: LinuxNamespace.Kind, _ joined: JoinedParts) throws(EngineError) {
+        guard kind == .network, let held = joined.namespaces[kind] else { return }
+        let found = [held, file].map { try? fileStatus(FilePath($0), followingLinks: true) }
+        guard let first = found[0], let second = found[1], first.inode == second.inode, first.fileSystem == second.fileSystem else {
+            throw EngineError(
+                .conflict,
+                "a restart policy does not go with the network of a container that is in one which its owner has no more: start that container anew"
+            )
+        }
     }
 
     private func join(_ kind: LinuxNamespace.Kind, of name: String, into joined: inout JoinedParts) async throws(EngineError) {

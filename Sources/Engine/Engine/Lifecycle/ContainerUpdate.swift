@@ -36,11 +36,10 @@ extension Container {
         document.hostConfig = after
         do throws(EngineError) {
             try await save()
+            // First what another container's end can refuse: limits would be in force already.
+            if !changes.restartPolicy.name.isEmpty { try await nameLastingNamespaces() }
             try await limit(to: after)
-            if !changes.restartPolicy.name.isEmpty {
-                try await nameLastingNamespaces()
-                try await followRestartPolicy()
-            }
+            if !changes.restartPolicy.name.isEmpty { try await followRestartPolicy() }
         } catch {
             document.hostConfig = before
             limitsOfNextRun = nil

@@ -28,8 +28,10 @@ extension Container {
     func joiner(_ endpoints: [String: EndpointSettings]) throws(EngineError) -> Networks.Joiner {
         var joiner = Networks.Joiner(id: id, name: name, config: document.config, endpoints: endpoints)
         joiner.ports = try PortRequest.all(document.config, document.hostConfig, runs: document.portRuns)
+        // Of two spellings of one name the last counts, as in the container's configuration.
         joiner.sysctls = Dictionary(
-            document.hostConfig.sysctls.map { (SysctlName($0)?.dotted ?? $0, $1) }, uniquingKeysWith: { first, _ in first })
+            document.hostConfig.sysctls.sorted { $0.key < $1.key }.map { (SysctlName($0.key)?.dotted ?? $0.key, $0.value) },
+            uniquingKeysWith: { _, last in last })
         return joiner
     }
 
