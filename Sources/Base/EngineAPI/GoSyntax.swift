@@ -43,7 +43,7 @@ private struct GoScanner {
             switch wanted {
             case .firstElement where byte == UInt8(ascii: "]"), .firstName where byte == UInt8(ascii: "}"):
                 open.removeLast()
-                keep(1)
+                keep()
                 wanted = .end
             case .value, .firstElement: wanted = try value(byte)
             case .name, .firstName:
@@ -52,7 +52,7 @@ private struct GoScanner {
                 wanted = .colon
             case .colon:
                 guard byte == UInt8(ascii: ":") else { throw invalid("after object key") }
-                keep(1)
+                keep()
                 wanted = .value
             case .end: wanted = try endOfValue(byte)
             }
@@ -64,7 +64,7 @@ private struct GoScanner {
         case UInt8(ascii: "{"), UInt8(ascii: "["):
             open.append(byte == UInt8(ascii: "{") ? .object : .array)
             if open.count > Self.deepest { throw invalid("exceeded max depth") }
-            keep(1)
+            keep()
             return byte == UInt8(ascii: "{") ? .firstName : .firstElement
         case UInt8(ascii: "\""): try string()
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): try number()
@@ -80,11 +80,11 @@ private struct GoScanner {
         switch (open.last, byte) {
         case (nil, _): throw invalid("after top-level value")
         case (.object, UInt8(ascii: ",")), (.array, UInt8(ascii: ",")):
-            keep(1)
+            keep()
             return open.last == .object ? .name : .value
         case (.object, UInt8(ascii: "}")), (.array, UInt8(ascii: "]")):
             open.removeLast()
-            keep(1)
+            keep()
             return .end
         case (.object, _): throw invalid("after object key:value pair")
         case (.array, _): throw invalid("after array element")
@@ -92,15 +92,15 @@ private struct GoScanner {
     }
 
     private mutating func string() throws(GoSyntaxError) {
-        keep(1)
+        keep()
         while true {
             switch try next() {
-            case UInt8(ascii: "\""): return keep(1)
+            case UInt8(ascii: "\""): return keep()
             case UInt8(ascii: "\\"):
-                keep(1)
+                keep()
                 try escape()
             case 0..<0x20: throw invalid("in string literal")
-            default: keep(1)
+            default: keep()
             }
         }
     }
@@ -108,24 +108,24 @@ private struct GoScanner {
     private mutating func escape() throws(GoSyntaxError) {
         let byte = peekOrSpace
         guard "bfnrt\\/\"u".utf8.contains(byte) else { throw invalid("in string escape code") }
-        keep(1)
+        keep()
         guard byte == UInt8(ascii: "u") else { return }
         for _ in 0..<4 {
             guard "0123456789abcdefABCDEF".utf8.contains(peekOrSpace) else { throw invalid("in \\u hexadecimal character escape") }
-            keep(1)
+            keep()
         }
     }
 
     private mutating func number() throws(GoSyntaxError) {
-        if bytes[position] == UInt8(ascii: "-") { keep(1) }
-        if peekOrSpace == UInt8(ascii: "0") { keep(1) } else { try digits("in numeric literal") }
+        if bytes[position] == UInt8(ascii: "-") { keep() }
+        if peekOrSpace == UInt8(ascii: "0") { keep() } else { try digits("in numeric literal") }
         if peek == UInt8(ascii: ".") {
-            keep(1)
+            keep()
             try digits("after decimal point in numeric literal")
         }
         if peek == UInt8(ascii: "e") || peek == UInt8(ascii: "E") {
-            keep(1)
-            if peek == UInt8(ascii: "+") || peek == UInt8(ascii: "-") { keep(1) }
+            keep()
+            if peek == UInt8(ascii: "+") || peek == UInt8(ascii: "-") { keep() }
             try digits("in exponent of numeric literal")
         }
     }
@@ -133,7 +133,7 @@ private struct GoScanner {
     /// At least one digit. `place` is where another character is none.
     private mutating func digits(_ place: String) throws(GoSyntaxError) {
         guard isDigit(peekOrSpace) else { throw invalid(place) }
-        while let byte = peek, isDigit(byte) { keep(1) }
+        while let byte = peek, isDigit(byte) { keep() }
     }
 
     private func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
@@ -141,7 +141,7 @@ private struct GoScanner {
     private mutating func literal(_ word: String) throws(GoSyntaxError) {
         for byte in word.utf8 {
             guard peekOrSpace == byte else { throw invalid("in literal \(word) (expecting '\(Character(UnicodeScalar(byte)))')") }
-            keep(1)
+            keep()
         }
     }
 
@@ -155,9 +155,9 @@ private struct GoScanner {
         return peek
     }
 
-    private mutating func keep(_ count: Int) {
-        kept += bytes[position..<position + count]
-        position += count
+    private mutating func keep() {
+        kept.append(bytes[position])
+        position += 1
     }
 
     private func invalid(_ place: String) -> GoSyntaxError {

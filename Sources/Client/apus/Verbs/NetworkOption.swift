@@ -42,7 +42,7 @@ func setNetworks(_ request: inout ContainerCreateRequest, by arguments: Argument
 
 /// Whether a network mode means no network that somebody made.
 private func isPredefined(_ mode: String) -> Bool {
-    ["", "default", "bridge", "host", "none"].contains(mode) || mode.hasPrefix("container:")
+    ["", "default"].contains(mode) || NetworkResource.predefinedNames.contains(mode) || mode.hasPrefix("container:")
 }
 
 /// A value of `--network`: a name, or `name=NET,ip=ADDRESS,…`.

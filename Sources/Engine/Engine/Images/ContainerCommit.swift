@@ -50,9 +50,13 @@ extension ContainerEngine {
         try ConfigurationChange.apply(request.changes, to: &merged)
         merged = try ImageDefaults.merge(merged, over: ImageConfig(made))
         merged.volumes.merge(made.volumes) { mine, _ in mine }
+        let settings: [UInt8]
+        do throws(DocumentError) { settings = try EngineJSON.encode(made).dropLast() } catch {
+            throw EngineError(.system, "encode the container's settings: \(error)", cause: error)
+        }
         let plan = CommitPlan(
             execution: ImageConfiguration.Execution(merged), createdBy: (made.cmd?.words ?? []).joined(separator: " "),
-            container: container.id.text, containerConfig: (try? EngineJSON.encode(made)).map { Array($0.dropLast()) },
+            container: container.id.text, containerConfig: settings,
             message: request.message, author: request.author)
         let services = try parts().services
         let id: Digest
@@ -78,7 +82,7 @@ private struct CommitPlan: Sendable {
     let execution: ImageConfiguration.Execution
     let createdBy: String
     let container: String
-    let containerConfig: [UInt8]?
+    let containerConfig: [UInt8]
     let message: String
     let author: String
 

@@ -82,9 +82,6 @@ final class HeldNamespace: Sendable {
 }
 
 extension Container {
-    /// Containers one of which has its network or its shared memory from the next.
-    private static let joinLimit = 16
-
     /// Opens what the container's modes want of other containers.
     /// - Throws: `.conflict` in Docker's words for one that does not run.
     func joinOthers() async throws(EngineError) -> JoinedParts {
@@ -94,7 +91,7 @@ extension Container {
             do throws(EngineError) { try await join(kind, of: name, into: &joined) } catch { throw Self.told(error, kind, name) }
         }
         try await joinUserNamespace(modes, into: &joined)
-        if try Refusal.isStartedAgain(document.hostConfig) {
+        if try document.hostConfig.isStartedAgain {
             for (kind, file) in try await lastingNamespaces(modes) {
                 try checkIsPresent(file, kind, joined)
                 joined.namespaces[kind] = file
@@ -112,8 +109,9 @@ extension Container {
     /// Who joins somebody that is in a network of before, of a run of a third one that has ended, would be in another one than that.
     private func checkIsPresent(_ file: String, _ kind: LinuxNamespace.Kind, _ joined: JoinedParts) throws(EngineError) {
         guard kind == .network, let held = joined.namespaces[kind] else { return }
-        let found = [held, file].map { try? fileStatus(FilePath($0), followingLinks: true) }
-        guard let first = found[0], let second = found[1], first.inode == second.inode, first.fileSystem == second.fileSystem else {
+        let present = try? fileStatus(FilePath(held), followingLinks: true)
+        let lasting = try? fileStatus(FilePath(file), followingLinks: true)
+        guard let present, let lasting, present.inode == lasting.inode, present.fileSystem == lasting.fileSystem else {
             throw EngineError(
                 .conflict,
                 "a restart policy does not go with the network of a container that is in one which its owner has no more: start that container anew"
@@ -160,7 +158,7 @@ extension Container {
         // The runtime's own.
         case .host: return "/proc/self/ns/net"
         case .container(let name):
-            guard depth < Self.joinLimit else { throw EngineError(.invalidParameter, "containers join each other's networks in a circle") }
+            guard depth < Self.chainLimit else { throw EngineError(.invalidParameter, "containers join each other's networks in a circle") }
             return try await services.index.find(name).lastingNetwork(depth: depth + 1)
         case .own:
             // Of one that was started on no network there is no file yet; of one that does not run there is one when it runs.
@@ -199,7 +197,7 @@ extension Container {
     /// The directory that another container has as its shared memory.
     private func sharedMemory(of name: String) async throws(EngineError) -> String {
         var next = name
-        for _ in 0..<Self.joinLimit {
+        for _ in 0..<Self.chainLimit {
             let other = try services.index.find(next)
             switch try NamespaceModes(await other.document.hostConfig).sharedMemory {
             case .shareable: return other.paths.sharedMemory.string

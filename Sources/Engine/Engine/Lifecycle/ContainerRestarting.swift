@@ -108,6 +108,13 @@ extension Container {
     }
 }
 
+extension HostConfig {
+    /// Whether a shim may start the container again.
+    var isStartedAgain: Bool {
+        get throws(EngineError) { try RestartRule(restartPolicy).kind != .never || HealthRequests.actions[healthOnFailure] == .restart }
+    }
+}
+
 extension RestartRule {
     /// The rule that a request means.
     /// - Throws: `.invalidParameter` in Docker's words.

@@ -7,7 +7,7 @@ internal import SystemPackage
 /// that one.
 extension Container {
     /// Containers one of which joins the next.
-    private static let chainLimit = 16
+    static let chainLimit = 16
 
     /// The ids of the container's user namespace; nil is the host's.
     /// - Throws: `.conflict` for containers that do not go together.

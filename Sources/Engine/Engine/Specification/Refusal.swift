@@ -1,6 +1,5 @@
 internal import EngineAPI
 internal import OCISpec
-internal import ShimProtocol
 
 /// Fields of a create request that nothing here serves yet: each is refused by its name unless it says nothing.
 enum Refusal {
@@ -32,14 +31,9 @@ enum Refusal {
     /// The shim makes a container again from its bundle alone, which names other containers' namespaces as they were at the start, but for their
     /// networks.
     static func checkRestarts(_ host: HostConfig) throws(EngineError) {
-        guard try isStartedAgain(host) else { return }
+        guard try host.isStartedAgain else { return }
         for (kind, _) in try NamespaceModes(host).joinedContainers where kind != .network {
             throw notYet("HostConfig.RestartPolicy of a container in another container's namespace")
         }
-    }
-
-    /// Whether a shim may start the container again.
-    static func isStartedAgain(_ host: HostConfig) throws(EngineError) -> Bool {
-        try RestartRule(host.restartPolicy).kind != .never || HealthRequests.actions[host.healthOnFailure] == .restart
     }
 }
