@@ -54,7 +54,7 @@ def test_hooks_run_at_their_moments_in_order_with_the_state(runtime, bundle, con
     assert [line[0] for line in outside] == ["prestart", "createRuntime", "createContainer", "poststart", "poststop"]
     assert inside[0][0] == "startContainer"
     if runtime.kind == "apus":
-        assert [line[1] for line in outside] == ["creating", "creating", "creating", "running", "stopped"]
+        assert [line[1] for line in outside] == ["created", "creating", "creating", "running", "stopped"]
         assert inside[0][1] == "created"
 
 

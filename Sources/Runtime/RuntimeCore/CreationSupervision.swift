@@ -71,7 +71,7 @@ extension Creation {
     private func runRuntimeHooks() throws(RuntimeError) {
         hooksHaveRun = true
         let (hooks, limit) = (bundle.configuration.hooks, request.descriptorLimit)
-        try HookRunner(list: "prestart", hooks: hooks.prestart, state: state(.creating), descriptorLimit: limit).run()
+        try HookRunner(list: "prestart", hooks: hooks.prestart, state: state(.created), descriptorLimit: limit).run()
         try HookRunner(list: "createRuntime", hooks: hooks.createRuntime, state: state(.creating), descriptorLimit: limit).run()
     }
 }
