@@ -254,7 +254,7 @@ def test_P02_T01_what_is_written_down_and_not_told_is_told_once_whoever_dies_and
 
 @of_a_build(with_failpoints=True)
 def test_P02_an_end_of_which_nothing_is_left_is_told_once_though_its_telling_is_cut_off(victim):
-    """As after a boot: neither shim nor process, nor what the shim knew."""
+    """As after a boot: neither shim nor process, nor what shim and runtime knew."""
     begun = int(time.time())
     victim.start()
     try:
@@ -263,7 +263,8 @@ def test_P02_an_end_of_which_nothing_is_left_is_told_once_though_its_telling_is_
         victim.kill()
         for process in (*victim.supervisors(), int(pid)):
             os.kill(process, signal.SIGKILL)
-        shutil.rmtree(f"{victim.run}/shims/{name}")
+        for folder in ("shims", "runtime"):
+            shutil.rmtree(f"{victim.run}/{folder}/{name}")
         for place in ("lostEndRecorded", "restoreUntoldTold"):
             with pytest.raises(AssertionError, match="apusd ended with -9"):
                 victim.start("--failpoint", place)
