@@ -6,7 +6,8 @@ internal import SystemPackage
 /// - Source: Linux, kernel/pid_namespace.c, `zap_pid_ns_processes`; proc_pid_stat(5), fields 3, 9, 20 and 52; proc_pid_status(5), NSpid.
 package func exitKeptByUnreaped(of process: Int32) throws(SyscallError) -> ProcessExit? {
     let fields = try statusFields(of: "/proc/\(process)/stat")
-    guard fields.count > 49, fields[0] == "S", let flags = UInt64(fields[6]), flags & exitingFlag != 0, let status = Int32(fields[49]),
+    // It sleeps, or idles: with the kernel's version.
+    guard fields.count > 49, ["S", "I"].contains(fields[0]), let flags = UInt64(fields[6]), flags & exitingFlag != 0, let status = Int32(fields[49]),
         try readFile(FilePath("/proc/\(process)/wchan"), limitBytes: 128).elementsEqual("zap_pid_ns_processes".utf8)
     else { return nil }
     let (namespace, depth) = (try pidNamespace(of: process), try pidNamespaceDepth(of: process))

@@ -22,7 +22,7 @@ package struct ProcessSnapshot: Equatable, Sendable {
     package static func look(at process: Int32) throws(SyscallError) -> ProcessSnapshot? {
         do {
             guard var found = ProcessSnapshot(try readFile(FilePath("/proc/\(process)/stat"), limitBytes: 4096)) else { return nil }
-            if found.isExiting && found.state == UInt8(ascii: "S") { found.isKept = try exitKeptByUnreaped(of: process) != nil }
+            if found.isExiting && found.isAlive { found.isKept = try exitKeptByUnreaped(of: process) != nil }
             return found
         } catch  where error.errno == ENOENT || error.errno == ESRCH { return nil }
     }
