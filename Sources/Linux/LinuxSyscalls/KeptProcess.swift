@@ -7,7 +7,8 @@ internal import SystemPackage
 package func exitKeptByUnreaped(of process: Int32) throws(SyscallError) -> ProcessExit? {
     let fields = try statusFields(of: "/proc/\(process)/stat")
     // It sleeps, or idles: with the kernel's version.
-    guard fields.count > 49, ["S", "I"].contains(fields[0]), let flags = UInt64(fields[6]), flags & exitingFlag != 0, let status = Int32(fields[49]),
+    guard fields.count > 49, ["S", "I"].contains(fields[0]), let flags = UInt64(fields[6]), flags & exitingFlag != 0,
+        let status = Int32(fields[49]),
         try readFile(FilePath("/proc/\(process)/wchan"), limitBytes: 128).elementsEqual("zap_pid_ns_processes".utf8)
     else { return nil }
     let (namespace, depth) = (try pidNamespace(of: process), try pidNamespaceDepth(of: process))
