@@ -17,7 +17,7 @@ BUILD_PACKAGES = build-essential ca-certificates git libarchive-dev libbz2-dev l
 LINT_PACKAGES  = git python3 python3-pytest
 DEMO_PACKAGES  = busybox-static docker-registry jq curl iproute2
 TEST_PACKAGES  = $(DEMO_PACKAGES) attr containerd criu crun docker.io file nftables openssh-server openssl podman procps python3-docker python3-grpcio python3-jsonschema python3-pexpect \
-                 python3-pip python3-pytest python3-yaml redis-server runc skopeo strace uidmap umoci zstd
+                 python3-pip python3-pytest python3-yaml qemu-system-common qemu-system-x86 redis-server runc skopeo strace uidmap umoci zstd
 BENCH_PACKAGES = $(TEST_PACKAGES) hyperfine iperf3 isal
 # Packages of PyPI that tests run.
 TEST_PYTHON = schemathesis==4.32.5

@@ -1,4 +1,4 @@
-"""What a newcomer types: the demonstration, installing, the benchmarks' command line."""
+"""What a newcomer types: the demonstration, installing, the benchmarks' command line; and what a newcomer's machine may meet: a power cut."""
 
 import os
 import shutil

@@ -108,21 +108,21 @@ def check():
     blobs = f"{DISK}/data/content/blobs/sha256"
     for name in os.listdir(blobs):
         assert sha256(f"{blobs}/{name}") == name, f"the blob {name} is damaged"
-    ids = set(apus("images", "-q", "--no-trunc").stdout.split())
-    for name in ids:
-        document = apus("image", "inspect", "-f", "{{len .RootFS.Layers}}", name).stdout
-        assert int(document) >= LAYERS
-        # Each recorded image can be made a container of: all its layers are there.
-        container = apus("create", "--network", "none", name, "/x").stdout.strip()
-        apus("rm", container)
+    ids = list(dict.fromkeys(apus("images", "-q", "--no-trunc").stdout.split()))
+    counts = apus("image", "inspect", "-f", "{{len .RootFS.Layers}}", *ids).stdout.split() if ids else []
+    assert len(counts) == len(ids) and all(int(count) >= LAYERS for count in counts), counts
+    # Each recorded image can be made a container of: all its layers are there.
+    containers = [apus("create", "--network", "none", name, "/x").stdout.strip() for name in ids]
+    if containers:
+        apus("rm", *containers)
     layers = check_layers()
     assert layers <= layers_before
     say(f"whole: {len(ids)} images, {layers} layers, {len(os.listdir(blobs))} blobs")
     # What was under way at the cut is taken away, and old images.
-    for container in apus("ps", "-aq").stdout.split():
-        apus("rm", "-f", container)
-    for name in list(dict.fromkeys(apus("images", "-q", "--no-trunc").stdout.split()))[KEPT:]:
-        apus("rmi", "-f", name)
+    if cut_off := apus("ps", "-aq").stdout.split():
+        apus("rm", "-f", *cut_off)
+    if old := ids[KEPT:]:
+        apus("rmi", "-f", *old)
 
 
 def say(line):
@@ -294,42 +294,64 @@ class Faults:
                     raise
 
 
-def cut(number, disk, folder, source, lengths):
-    """One boot: what is there is checked, the work begins, and the power goes in the middle of one kind of work, or just behind its end.
+class Series:
+    """A disk, and the cuts that it went through."""
 
-    Returns the kind where it was in the middle. lengths: seconds that each kind took, as far as that is known."""
-    kind = KINDS[number % len(KINDS)]
-    machine = Machine(disk, folder)
-    try:
-        machine.wait_until_awake()
-        whole, _ = machine.wait_for("whole")
-        place, begun = machine.wait_for(f"{kind} begins", whole)
-        if kind not in lengths:
-            # The first of its kind is watched; the next one is cut.
-            place, done = machine.wait_for(f"{kind} done", place)
-            lengths[kind] = done - begun
-            place, begun = machine.wait_for(f"{kind} begins", place)
-        delay = source.uniform(0, 1.1 * lengths[kind])
-        time.sleep(max(0, begun + delay - time.monotonic()))
-    finally:
-        machine.kill()
-    after = [line for _, line in machine.lines[place + 1:] if line]
-    landed = f"{kind} done" not in after
-    print(f"cut {number} {'in' if landed else 'after'} a {kind}, {delay:.1f} of {lengths[kind]:.1f} s: {machine.lines[whole][1]}; then {len(after)} lines",
-          flush=True)
-    return kind if landed else None
+    def __init__(self, folder, seed):
+        self.folder, self.disk, self.source = folder, os.path.join(folder, "disk"), random.Random(seed)
+        # Seconds that each kind took, as far as that is known; how many cuts were in the middle of one; how many there were.
+        self.lengths, self.landed, self.number, self.faults = {}, {kind: 0 for kind in KINDS}, 0, Faults()
+        subprocess.run(["truncate", "-s", "1G", self.disk], check=True)
+        subprocess.run(["mkfs.ext4", "-q", self.disk], check=True)
 
+    def cut(self):
+        """One boot: what is there is checked, the work begins, and the power goes in the middle of one kind of work, or just behind its end.
 
-def look(disk, folder):
-    """One boot in which everything is checked and nothing done."""
-    machine = Machine(disk, folder, "check")
-    try:
-        machine.wait_until_awake()
-        whole, _ = machine.wait_for("whole")
-        machine.wait_for("checked", whole)
-        return machine.lines[whole][1]
-    finally:
-        machine.kill()
+        Returns whether it was in the middle."""
+        self.number += 1
+        kind = KINDS[self.number % len(KINDS)]
+        landed = self.faults.outlive(self.cut_in, kind)
+        self.landed[kind] += landed
+        return landed
+
+    def cut_in(self, kind):
+        machine = Machine(self.disk, self.folder)
+        try:
+            machine.wait_until_awake()
+            whole, _ = machine.wait_for("whole")
+            place, begun = machine.wait_for(f"{kind} begins", whole)
+            if kind not in self.lengths:
+                # The first of its kind is watched; the next one is cut.
+                place, done = machine.wait_for(f"{kind} done", place)
+                self.lengths[kind] = done - begun
+                place, begun = machine.wait_for(f"{kind} begins", place)
+            length = self.lengths[kind]
+            delay = self.source.uniform(0, 1.1 * length)
+            time.sleep(max(0, begun + delay - time.monotonic()))
+        finally:
+            machine.kill()
+        after = [(moment, line) for moment, line in machine.lines[place + 1:] if line]
+        ends = [moment - begun for moment, line in after if line == f"{kind} done"]
+        # The machine is not as slow as it was.
+        if ends:
+            self.lengths[kind] = ends[0]
+        print(f"cut {self.number} {'after' if ends else 'in'} a {kind}, {delay:.1f} of {length:.1f} s: {machine.lines[whole][1]}; "
+              f"then {len(after)} lines", flush=True)
+        return not ends
+
+    def look(self):
+        """One boot in which everything is checked and nothing done."""
+        return self.faults.outlive(self.look_once)
+
+    def look_once(self):
+        machine = Machine(self.disk, self.folder, "check")
+        try:
+            machine.wait_until_awake()
+            whole, _ = machine.wait_for("whole")
+            machine.wait_for("checked", whole)
+            return machine.lines[whole][1]
+        finally:
+            machine.kill()
 
 
 def main():
@@ -345,21 +367,15 @@ def main():
         return
     cuts, seed = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else time.time_ns() % 1_000_000
     print(f"{cuts} cuts, seed {seed}", flush=True)
-    source = random.Random(seed)
     folder = tempfile.mkdtemp(prefix="apus-power-")
-    disk = os.path.join(folder, "disk")
     try:
-        subprocess.run(["truncate", "-s", "1G", disk], check=True)
-        subprocess.run(["mkfs.ext4", "-q", disk], check=True)
-        lengths, landed, number, faults = {}, {kind: 0 for kind in KINDS}, 0, Faults()
+        series = Series(folder, seed)
         # Those that came too late are done once more, up to a limit.
-        while sum(landed.values()) < cuts and number < 2 * cuts + len(KINDS):
-            number += 1
-            if kind := faults.outlive(cut, number, disk, folder, source, lengths):
-                landed[kind] += 1
-        print(f"at last {faults.outlive(look, disk, folder)}; cuts in the middle of {', '.join(f'{count} {kind}s' for kind, count in landed.items())}; "
-              f"the machine failed {faults.count} times by itself")
-        assert sum(landed.values()) >= cuts, "too few cuts came in time"
+        while (landed := sum(series.landed.values())) < cuts and series.number < 2 * cuts + len(KINDS):
+            series.cut()
+        print(f"at last {series.look()}; cuts in the middle of {', '.join(f'{count} {kind}s' for kind, count in series.landed.items())}; "
+              f"the machine failed {series.faults.count} times by itself")
+        assert landed >= cuts, "too few cuts came in time"
     finally:
         shutil.rmtree(folder)
 
