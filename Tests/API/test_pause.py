@@ -4,7 +4,7 @@
 import time
 
 import pytest
-
+from engine_http import api
 from processes import wait_until
 
 
@@ -100,3 +100,11 @@ def test_D05_rm_spares_a_paused_container_unless_forced(cli, counting):
     assert "paused" in refused(cli("rm", counting))
     assert cli("rm", "-f", counting).line() == counting
     assert cli("ps", "-aq").line() == ""
+
+
+def test_D11_nobody_attaches_to_a_paused_container_whatever_of_it_is_asked_for(cli, counting, daemon):
+    cli("pause", counting).ok()
+    for query in ("stream=1&stdout=1", "logs=1&stdout=1", ""):
+        _, refusal = api(daemon, "POST", f"/containers/{counting}/attach?{query}", expect=409)
+        assert refusal["message"].endswith("is paused, unpause the container before attach"), refusal
+    cli("unpause", counting).ok()

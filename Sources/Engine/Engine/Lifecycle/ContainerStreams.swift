@@ -33,6 +33,9 @@ extension Container {
     private func join(_ options: AttachOptions) async throws(EngineError) -> AttachSession {
         var options = options
         options.stdin = options.stdin && document.config.openStdin
+        // As dockerd, also where only what was logged is asked for.
+        if state.isPaused { throw EngineError(.conflict, "container \(id) is paused, unpause the container before attach") }
+        if state.isRestarting { throw isRestarting }
         tell("attach")
         let history = options.logs ? try await logs(history(options)) : nil
         guard options.stream else {
@@ -40,8 +43,6 @@ extension Container {
             session.end()
             return session
         }
-        if state.isPaused { throw EngineError(.conflict, "container \(id) is paused, unpause the container before attach") }
-        if state.isRestarting { throw isRestarting }
         guard let shim = state.runningTask?.shim ?? startingShim else {
             switch state {
             case .removing, .dead: throw EngineError(.conflict, "container is marked for removal and cannot be attached to")
