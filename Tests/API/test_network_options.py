@@ -39,6 +39,18 @@ def test_G06_options_of_the_bridge_driver(cli, net, image):
     assert cli("exec", "web", "ls", "/sys/class/net").ok().split() == ["eth0", "lo", "wire0"]
 
 
+def test_G06_options_of_addresses_are_told_as_they_were_asked_for(cli, net, daemon):
+    """As by dockerd: none where the request has none, and `{}` where it has `{}`, as docker's has."""
+    net("plain")
+    assert network(cli, "plain")[0]["IPAM"]["Options"] == {}
+    assert network(cli, "bridge")[0]["IPAM"]["Options"] is None
+    api(daemon, "POST", "/networks/create", {"Name": "silent"})
+    try:
+        assert network(cli, "silent")[0]["IPAM"]["Options"] is None
+    finally:
+        cli("network", "rm", "silent").ok()
+
+
 def test_G06_options_of_the_bridge_driver_without_a_value_say_nothing(cli, net):
     """As files of compose leave them."""
     names = ("bridge.name", "bridge.host_binding_ipv4", "container_iface_prefix", "bridge.gateway_mode_ipv4", "host_ipv4", "bridge.trusted_host_interfaces")

@@ -146,9 +146,6 @@ def test_D26_policies_that_make_no_sense_are_refused_in_dockers_words(cli, image
     bad = cli("run", "--restart", "sometimes", image)
     assert bad.code == 125 and "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'" in bad.err
     assert "maximum retry count can only be used with 'on-failure'" in cli("run", "--restart", "always:3", image).err
-    cli("run", "-d", "--name", "host", image, "sleep", "60").ok()
-    beside = cli("run", "--restart", "always", "--pid", "container:host", image, "true")
-    assert beside.code == 125 and "in another container's namespace is not supported yet" in beside.err
     cli("run", "-d", "--rm", "--name", "brief", image, "sleep", "60").ok()
     assert "AutoRemove is enabled" in cli("update", "--restart", "always", "brief").err
 
@@ -178,8 +175,6 @@ def test_D26_C20_who_joined_another_ones_network_is_started_again_there(cli, ima
     os.kill(pid_of(cli, "pod"), signal.SIGKILL)
     wait_until(lambda: is_running_after(cli, "pod", 1), "it runs again", seconds=30)
     assert are_together(cli, "pod", "joined", "second")
-    if where == "none":
-        return
     # What somebody starts anew has one, in which they are from their next start on.
     cli("restart", "-t", "0", "pod").ok()
     assert are_together(cli, "pod", "joined") is (where == "host")
@@ -202,6 +197,71 @@ def test_D26_C20_who_joined_another_ones_network_is_started_again_there(cli, ima
     assert refused.code == 1 and f"cannot join network of a non running container: {pod}" in refused.err, refused
     cli("start", "pod", "joined").ok()
     assert are_together(cli, "pod", "joined")
+
+
+@pytest.mark.parametrize("kind", ("pid", "ipc"))
+def test_D26_who_joined_another_ones_processes_or_memory_is_started_again_there(cli, image, kind):
+    def are_in_one():
+        return len({os.stat(f"/proc/{pid_of(cli, name)}/ns/{kind}").st_ino for name in ("pod", "joined")}) == 1
+    cli("run", "-d", "--name", "pod", "--restart", "always", "--ipc", "shareable", image, "sleep", "600").ok()
+    cli("run", "-d", "--name", "joined", "--restart", "always", f"--{kind}", "container:pod", image, "sleep", "600").ok()
+    assert are_in_one()
+    for count in (1, 2):
+        os.kill(pid_of(cli, "joined"), signal.SIGKILL)
+        wait_until(lambda count=count: is_running_after(cli, "joined", count), "it runs again", seconds=30)
+        assert are_in_one()
+    # Another run of the other one has another namespace, in which it is from its next start on; with a PID namespace end all that are in it.
+    os.kill(pid_of(cli, "pod"), signal.SIGKILL)
+    wait_until(lambda: is_running_after(cli, "pod", 1), "the other one runs again", seconds=30)
+    if kind == "ipc":
+        assert not are_in_one()
+        os.kill(pid_of(cli, "joined"), signal.SIGKILL)
+    wait_until(lambda: is_running_after(cli, "joined", 3), "it runs again", seconds=30)
+    assert are_in_one()
+    # Stopped is stopped; and without the other one nothing is joined.
+    cli("stop", "-t", "0", "joined").ok()
+    time.sleep(0.6)
+    assert shown(cli, "joined", ".State.Status") == "exited"
+    cli("start", "joined").ok()
+    pid = pid_of(cli, "joined")
+    cli("stop", "-t", "0", "pod").ok()
+    if kind == "ipc":
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: shown(cli, "joined", ".State.Status") == "exited" and "non running" in shown(cli, "joined", ".State.Error")
+               or "is not running" in shown(cli, "joined", ".State.Error"), "it is not started without", seconds=30)
+
+
+def test_D26_who_joined_another_ones_processes_is_started_again_by_the_next_daemon(brittle):
+    client = brittle.client
+    client("run", "-d", "--name", "pod", brittle.image, "sleep", "600").ok()
+    client("run", "-d", "--name", "joined", "--restart", "always", "--pid", "container:pod", brittle.image, "sleep", "600").ok()
+    former = pid_of(client, "joined")
+    brittle.kill()
+    os.kill(former, signal.SIGKILL)
+    time.sleep(1)
+    brittle.start()
+    wait_until(lambda: shown(client, "joined", ".State.Running") == "true" and pid_of(client, "joined") not in (0, former), "it runs again", seconds=30)
+    assert os.stat(f"/proc/{pid_of(client, 'pod')}/ns/pid").st_ino == os.stat(f"/proc/{pid_of(client, 'joined')}/ns/pid").st_ino
+
+
+def namespaces_held(daemon):
+    """How many namespaces the daemon has open."""
+    folder = f"/proc/{daemon.process.pid}/fd"
+    links = []
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(f"{folder}/{name}"))
+    return sum(link.startswith("net:[") for link in links)
+
+
+def test_C20_who_is_started_again_in_another_ones_network_keeps_none_of_before(brittle):
+    client, image = brittle.client, brittle.image
+    client("run", "-d", "--name", "pod", image, "sleep", "600").ok()
+    before = namespaces_held(brittle)
+    client("run", "-d", "--name", "joined", "--restart", "always", "--network", "container:pod", image, "sleep", "600").ok()
+    client("run", "-d", "--name", "later", "--network", "container:pod", image, "sleep", "600").ok()
+    client("update", "--restart", "always", "later").ok()
+    assert namespaces_held(brittle) == before
 
 
 def test_C20_a_policy_that_another_ones_removal_refuses_changes_no_limit(cli, image):

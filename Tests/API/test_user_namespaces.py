@@ -250,6 +250,18 @@ def test_B07_who_joins_a_container_is_in_its_user_namespace(remapped):
         assert said.ok().split() == [os.readlink(f"/proc/{pid}/ns/user"), "0"], flags
 
 
+def test_B07_who_joins_a_container_is_started_again_in_its_user_namespace(remapped):
+    kinds = ("network", "pid", "ipc")
+    pid = run_detached(remapped, "joined", "sleep", "600", flags=["--ipc", "shareable"])
+    for kind in kinds:
+        former = run_detached(remapped, kind, "sleep", "600", flags=["--restart", "always", f"--{kind}", "container:joined"])
+        os.kill(former, signal.SIGKILL)
+        wait_until(lambda kind=kind: remapped.inspect(kind, "{{.RestartCount}} {{.State.Status}}") == "1 running", "it runs again", seconds=30)
+        present = remapped.inspect(kind, "{{.State.Pid}}")
+        for name in ("user", {"network": "net"}.get(kind, kind)):
+            assert os.stat(f"/proc/{present}/ns/{name}").st_ino == os.stat(f"/proc/{pid}/ns/{name}").st_ino, (kind, name)
+
+
 def test_B07_what_a_user_namespace_has_no_rights_to_is_refused_in_dockers_words(remapped):
     for flags, words in ((["--privileged"], "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace"),
                          (["--network", "host"], "cannot share the host's network namespace when user namespaces are enabled"),

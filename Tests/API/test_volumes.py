@@ -262,7 +262,9 @@ def test_feature_F08_what_cannot_be_is_refused_in_dockers_words(cli, image):
         (("-v", "va:/x", "-v", "vb:/x"), "Duplicate mount point: /x"),
         (("-v", "va:/x:sideways"), "invalid mode: sideways"),
         (("-v", "va:/"), "destination can't be '/'"),
-        (("-v", "va:x"), "mount path must be absolute"),
+        (("-v", "va:x"), "invalid volume specification: 'va:x': invalid mount config for type \"volume\": invalid mount path: 'x' mount path must be absolute"),
+        (("-v", "/tmp:/x:nocopy"), "invalid volume specification: '/tmp:/x:nocopy': invalid mount config for type \"bind\": field VolumeOptions must not be specified"),
+        (("-v", "va:/x:rshared"), "invalid volume specification: 'va:/x:rshared': invalid mount config for type \"volume\": field BindOptions must not be specified"),
         (("--volumes-from", "nosuch"), "No such container: nosuch"),
         (("--volume-driver", "nfs4", "-v", "va:/x"), 'plugin "nfs4" not found'),
     ):

@@ -74,8 +74,8 @@ public struct ConfigReference: EngineDocument {
 public struct IPAM: EngineDocument {
     /// `default`.
     @Defaulted public var driver: String = ""
-    /// Options of the driver.
-    @NullWhenEmpty public var options: [String: String] = [:]
+    /// Options of the driver; nil where the request says nothing of them.
+    @NullWhenNil public var options: [String: String]? = nil
     /// Blocks, at most one of each family.
     @Defaulted public var config: [IPAMConfig] = []
 

@@ -124,7 +124,15 @@ import Testing
     @Test(
         "a bind mount that cannot be is refused in Docker's words",
         arguments: [
-            ("/a:b", "invalid mount path: 'b' mount path must be absolute"), ("/a:/b:fast", "invalid mode: fast"),
+            (
+                "/a:b",
+                "invalid volume specification: '/a:b': invalid mount config for type \"bind\": invalid mount path: 'b' mount path must be absolute"
+            ),
+            (
+                "/a:/b:nocopy",
+                "invalid volume specification: '/a:/b:nocopy': invalid mount config for type \"bind\": field VolumeOptions must not be specified"
+            ),
+            ("/a:ro,z", "invalid volume specification: '/a:ro,z'"), ("/a:/b:fast", "invalid mode: fast"),
             ("/a:/b:ro,rw", "invalid mode: ro,rw"), ("/a::ro", "invalid volume specification: '/a::ro'"),
             ("data:/b", "invalid volume specification: 'data:/b'"),
         ])

@@ -40,7 +40,15 @@ import Testing
         "a volume that cannot be is refused in Docker's words",
         arguments: [
             ("a:/x", "create a: volume name is too short, names should be at least two alphanumeric characters"),
-            ("data:x", "invalid mount path: 'x' mount path must be absolute"), ("data:/x:fast", "invalid mode: fast"),
+            (
+                "data:x",
+                "invalid volume specification: 'data:x': invalid mount config for type \"volume\": invalid mount path: 'x' mount path must be absolute"
+            ),
+            (
+                "data:/x:rshared",
+                "invalid volume specification: 'data:/x:rshared': invalid mount config for type \"volume\": field BindOptions must not be specified"
+            ),
+            ("data:ro", "invalid volume specification: 'data:ro'"), ("data:/x:fast", "invalid mode: fast"),
             ("data:/x:ro,rw", "invalid mode: ro,rw"), ("data::ro", "invalid volume specification: 'data::ro'"),
             ("a:b:c:d", "invalid volume specification: 'a:b:c:d'"), ("", "invalid volume specification: ''"),
         ])

@@ -76,6 +76,8 @@ actor Container {
     var holdEnding: OneShot<Void>?
     /// Whether it has ended where no shim could start it again, and is about to be started, as its policy wants.
     var awaitsStart = false
+    /// How often its policy had started it when it last ended after a long run.
+    var restartCountAtSteadyRun = 0
     /// Something of the last run could not be taken away, and would be in the next one's way.
     var hasLeftovers = false
     /// Whether a new name is being written down.

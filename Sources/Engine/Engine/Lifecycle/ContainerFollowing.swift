@@ -25,7 +25,12 @@ extension Container {
             }
             do throws(ShimError) {
                 for change in try await task.shim.follow(after: document.lifeRevision) {
-                    if await take(change, task) { return }
+                    // Whoever stops it says what comes next.
+                    let isOwned = ownedStops > 0
+                    if await take(change, task) {
+                        if !isOwned { await goOn(after: change) }
+                        return
+                    }
                 }
             } catch { loss = error }
         }

@@ -15,7 +15,7 @@ struct JoinedParts: Sendable {
     var sharedMemory: String?
     /// The files in `/etc` and the names of the container whose network it is.
     var network: NetworkNames?
-    private var held: [HeldNamespace] = []
+    private var held: [LinuxNamespace.Kind: HeldNamespace] = [:]
 
     struct NetworkNames: Sendable {
         var files: NetworkFiles
@@ -25,7 +25,13 @@ struct JoinedParts: Sendable {
 
     mutating func hold(_ namespace: HeldNamespace, as kind: LinuxNamespace.Kind) {
         namespaces[kind] = namespace.path
-        held.append(namespace)
+        held[kind] = namespace
+    }
+
+    /// Has a start that the shim makes find a namespace by a file. What was held for the first start would only keep one alive that nobody is in any more.
+    mutating func find(_ kind: LinuxNamespace.Kind, at file: String) {
+        namespaces[kind] = file
+        held[kind] = nil
     }
 }
 
@@ -91,10 +97,10 @@ extension Container {
             do throws(EngineError) { try await join(kind, of: name, into: &joined) } catch { throw Self.told(error, kind, name) }
         }
         try await joinUserNamespace(modes, into: &joined)
-        if try document.hostConfig.isStartedAgain {
+        if try document.hostConfig.isStartedAgainByShim {
             for (kind, file) in try await lastingNamespaces(modes) {
                 try checkIsPresent(file, kind, joined)
-                joined.namespaces[kind] = file
+                joined.find(kind, at: file)
             }
         }
         switch modes.sharedMemory {

@@ -1,13 +1,14 @@
 internal import CoreTypes
 internal import EngineAPI
 internal import Logging
+internal import OCISpec
 internal import ShimProtocol
 
 /// The container's restart policy: the shim starts again what ends, a daemon that begins what does not run.
 extension Container {
     /// Tells the shim of a container that runs what its policy is now.
     func followRestartPolicy() async throws(EngineError) {
-        let rule = try RestartRule(document.hostConfig.restartPolicy)
+        let rule = try document.hostConfig.ruleOfShim
         guard let task = state.supervisedTask else { return }
         do throws(ShimError) { try await task.shim.setRestartRule(rule) } catch {
             // It ended for good meanwhile: its next start takes the rule along.
@@ -40,19 +41,58 @@ extension Container {
         }
     }
 
-    private static let formerShimLookInterval = Duration.milliseconds(500)
+    private static let obstacleLookInterval = Duration.milliseconds(500)
 
-    /// Starts a container that has ended while no shim was there to do it: counted, and after a pause, as a shim's starts are. While its former shim
-    /// lives on after SIGKILL it cannot be started; that ends once the kernel lets go of the shim, or with the daemon.
+    /// Starts what its shim has told the last end of, and left to the daemon to start again.
+    /// - Parameter change: the last one that the shim told.
+    func goOn(after change: LifeChange) async {
+        guard case .exited = state, !document.isManuallyStopped, ownedStops == 0, !services.reactor.isStopped else { return }
+        do throws(EngineError) {
+            if change.kind == .ended, try document.hostConfig.isStartedAgainByDaemon { return await startAgainIfWanted() }
+            // By the bundle, the shim did not find what others have. A start that finds them as they are now is the same one, counted already.
+            let joinsOthers = try !NamespaceModes(document.hostConfig).joinedContainers.isEmpty
+            if change.kind == .givenUp, !change.problem.isEmpty, joinsOthers { try await start(restartCount: document.restartCount) }
+        } catch { logger.error("not started again: \(error)") }
+    }
+
+    /// Whether somebody whose namespaces it joins is about to run: with the first process of a PID namespace all end that are in it.
+    private func awaitsOthers() async -> Bool {
+        guard let modes = try? NamespaceModes(document.hostConfig) else { return false }
+        for (_, name) in modes.joinedContainers {
+            if let other = try? services.index.find(name), other !== self, await other.isAboutToRun { return true }
+        }
+        return false
+    }
+
+    private var isAboutToRun: Bool {
+        switch state {
+        case .starting, .restarting: true
+        case .created, .exited: awaitsStart
+        case .running, .paused, .stopping, .exiting, .removing, .dead: false
+        }
+    }
+
+    /// How often it has been started again since it last ran for long, or since somebody started it.
+    private func restartsSinceSteadyRun() -> Int {
+        let count = document.restartCount
+        let ran = Duration.seconds(document.startedAt.wholeSeconds(until: document.finishedAt))
+        if count == 0 || ran >= RestartPause.steadyRun { restartCountAtSteadyRun = count }
+        return count - restartCountAtSteadyRun
+    }
+
+    /// Starts a container that has ended while no shim was there to do it, or that its shim leaves to the daemon: counted, and after a pause, as a
+    /// shim's starts are. While its former shim lives on after SIGKILL it cannot be started; that ends once the kernel lets go of the shim, or with
+    /// the daemon. Those that it joins, and that are about to run again, are waited for.
     func startAgainIfWanted() async {
         guard (try? policyWantsStart) == true else { return }
         awaitsStart = true
         defer { awaitsStart = false }
         let count = document.restartCount
-        var pause: Duration? = RestartPause.after(restarts: count)
+        var pause: Duration? = RestartPause.after(restarts: restartsSinceSteadyRun())
         while let next = pause {
             guard (try? await Pause.wait(for: next)) != nil, awaitsStart, !services.reactor.isStopped else { return }
-            pause = formerShimLives ? Self.formerShimLookInterval : nil
+            let isHindered = if formerShimLives { true } else { await awaitsOthers() }
+            pause = isHindered ? Self.obstacleLookInterval : nil
         }
         awaitsStart = false
         await startIfWanted(restartCount: count + 1)
@@ -109,9 +149,30 @@ extension Container {
 }
 
 extension HostConfig {
-    /// Whether a shim may start the container again.
-    var isStartedAgain: Bool {
-        get throws(EngineError) { try RestartRule(restartPolicy).kind != .never || HealthRequests.actions[healthOnFailure] == .restart }
+    /// Whether a shim may start the container again: it makes it from its bundle, which names networks of others by files that last.
+    var isStartedAgainByShim: Bool {
+        get throws(EngineError) { try ruleOfShim.kind != .never || HealthRequests.actions[healthOnFailure] == .restart }
+    }
+
+    /// Whether the daemon starts the container again, which finds other PID and IPC namespaces at each start: they go with the process that they began with.
+    var isStartedAgainByDaemon: Bool {
+        get throws(EngineError) {
+            let rule = try RestartRule(restartPolicy)
+            return try joinsBriefNamespaces && rule.kind != .never
+        }
+    }
+
+    /// What of its policy a shim carries out.
+    var ruleOfShim: RestartRule {
+        get throws(EngineError) {
+            let rule = try RestartRule(restartPolicy)
+            return try joinsBriefNamespaces ? RestartRule() : rule
+        }
+    }
+
+    /// Whether it is in a namespace of another container that lasts as long as that one's process only.
+    var joinsBriefNamespaces: Bool {
+        get throws(EngineError) { try NamespaceModes(self).joinedContainers.contains { $0.kind != .network } }
     }
 }
 

@@ -254,7 +254,7 @@ extension Container {
         options.exitRecordPath = paths.exitRecord.string
         options.openStdin = document.config.openStdin
         options.stdinOnce = document.config.stdinOnce
-        options.restartRule = try RestartRule(document.hostConfig.restartPolicy)
+        options.restartRule = try document.hostConfig.ruleOfShim
         options.changesAfter = document.lifeRevision
         return options
     }

@@ -77,7 +77,7 @@ extension Container {
 
     /// Has the bundle of a run name others' namespaces as a start that its shim makes finds them.
     private func nameLastingNamespaces() async throws(EngineError) {
-        guard state.supervisedTask != nil, try document.hostConfig.isStartedAgain else { return }
+        guard state.supervisedTask != nil, try document.hostConfig.isStartedAgainByShim else { return }
         let files = try await lastingNamespaces(try NamespaceModes(document.hostConfig))
         if files.isEmpty { return }
         try await changeBundle("name the network in the bundle") { configuration in
@@ -86,6 +86,7 @@ extension Container {
                 configuration.linux?.namespaces[place].path = file
             }
         }
+        for (kind, file) in files { joined?.find(kind, at: file) }
     }
 
     private func limit(to host: HostConfig) async throws(EngineError) {

@@ -20,7 +20,7 @@ extension NetworkPlan {
     /// - Throws: `.forbidden` where the request says such things itself.
     static func request(_ asked: NetworkCreateRequest, from configuration: NetworkResource) throws(EngineError) -> NetworkCreateRequest {
         let ipam = asked.ipam ?? IPAM()
-        guard asked.enableIPv4 ?? true, asked.enableIPv6 != true, asked.labels.isEmpty, ipam.options.isEmpty, ipam.config.isEmpty,
+        guard asked.enableIPv4 ?? true, asked.enableIPv6 != true, asked.labels.isEmpty, (ipam.options ?? [:]).isEmpty, ipam.config.isEmpty,
             ["", "default"].contains(ipam.driver)
         else {
             throw EngineError(

@@ -201,7 +201,7 @@ enum NetworkPlan {
         resource.options = request.options
         resource.labels = request.labels
         resource.ipam.driver = "default"
-        resource.ipam.options = request.ipam?.options ?? [:]
+        resource.ipam.options = request.ipam?.options
         resource.configFrom = request.configFrom ?? ConfigReference()
         if request.configOnly {
             // As Docker's: nothing moves packets of a configuration, and its blocks are nobody's yet.

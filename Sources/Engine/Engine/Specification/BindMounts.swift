@@ -40,18 +40,15 @@ struct BindMount: Codable, Equatable, Sendable {
     init(parsing text: String) throws(EngineError) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         guard (2...3).contains(parts.count), parts[0].hasPrefix("/"), !parts.contains("") else { throw Self.invalid(text) }
-        guard parts[1].hasPrefix("/") else { throw Self.invalidMountPath(parts[1]) }
-        let destination = cleanedPath(parts[1])
-        guard destination != "/" else {
-            throw EngineError(
-                .invalidParameter,
-                "invalid volume specification: '\(text)': invalid mount config for type \"bind\": "
-                    + "invalid specification: destination can't be '/'")
-        }
-        source = cleanedPath(parts[0])
-        self.destination = destination
+        if parts.count == 2 && MountWords.areWords(parts[1]) { throw Self.invalid(text) }
         mode = parts.count == 3 ? parts[2] : ""
         let words = try MountWords(parsing: mode, for: .hostPath)
+        let destination = cleanedPath(parts[1])
+        guard destination != "/" else { throw MountWords.refusal(of: text, .hostPath, "invalid specification: destination can't be '/'") }
+        guard parts[1].hasPrefix("/") else { throw MountWords.refusal(of: text, .hostPath, Self.invalidPathWords(parts[1])) }
+        try words.checkKind(in: text, of: .hostPath)
+        source = cleanedPath(parts[0])
+        self.destination = destination
         isReadOnly = words.isReadOnly
         propagation = words.propagation ?? propagation
         if words.propagation == nil { hasDefaultPropagation = true }
@@ -103,9 +100,7 @@ struct BindMount: Codable, Equatable, Sendable {
         EngineError(.invalidParameter, "invalid volume specification: '\(text)'")
     }
 
-    static func invalidMountPath(_ path: String) -> EngineError {
-        EngineError(.invalidParameter, "invalid mount path: '\(path)' mount path must be absolute")
-    }
+    static func invalidPathWords(_ path: String) -> String { "invalid mount path: '\(path)' mount path must be absolute" }
 }
 
 /// An absolute path without empty, `.` and `..` components, and without a slash at its end.

@@ -14,6 +14,9 @@ struct MountWords: Equatable, Sendable {
     /// Of a path of the host: how the owners of its files are shown, as the runtime reads it; nil is as they are.
     var ownerMapping: String?
 
+    /// The field of the long form that a word belongs to which is for mounts of the other kind.
+    private var otherKindsField: String?
+
     /// - Throws: `.invalidParameter` in Docker's words.
     init(parsing text: String, for place: Place) throws(EngineError) {
         var kinds: Set<String> = []
@@ -34,12 +37,11 @@ struct MountWords: Equatable, Sendable {
         case "z", "Z": return "label"
         case "consistent", "cached", "delegated", "default": return "consistency"
         case "nocopy":
-            guard place == .volume else {
-                throw EngineError(.invalidParameter, "invalid volume specification: invalid mode: nocopy is for volumes only")
-            }
+            if place == .hostPath { otherKindsField = "VolumeOptions" }
             copiesImage = false
             return "copy"
-        case _ where place == .hostPath && Self.propagations.contains(word):
+        case _ where Self.propagations.contains(word):
+            if place == .volume { otherKindsField = "BindOptions" }
             propagation = word
             return "propagation"
         case _ where place == .hostPath && Self.isOwnerMapping(word):
@@ -47,6 +49,24 @@ struct MountWords: Equatable, Sendable {
             return "owners"
         default: return nil
         }
+    }
+
+    /// - Parameters:
+    ///   - text: all of `-v`.
+    ///   - place: what it mounts.
+    /// - Throws: `.invalidParameter` in Docker's words for a word of mounts of the other kind.
+    func checkKind(in text: String, of place: Place) throws(EngineError) {
+        if let otherKindsField { throw Self.refusal(of: text, place, "field \(otherKindsField) must not be specified") }
+    }
+
+    /// Whether a text is what may stand behind the last colon, so that none of what is before it is a place in the container.
+    static func areWords(_ text: String) -> Bool { (try? MountWords(parsing: text, for: .hostPath)) != nil }
+
+    /// Docker's words for a `-v` that can be read and cannot be.
+    static func refusal(of text: String, _ place: Place, _ fault: String) -> EngineError {
+        let type = place == .volume ? "volume" : "bind"
+        return EngineError(
+            .invalidParameter, "invalid volume specification: '\(text)': invalid mount config for type \"\(type)\": \(fault)")
     }
 
     /// The owners on the disk are shown as those of the container's own user namespace.

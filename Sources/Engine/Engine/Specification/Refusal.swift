@@ -1,5 +1,6 @@
 internal import EngineAPI
 internal import OCISpec
+internal import ShimProtocol
 
 /// Fields of a create request that nothing here serves yet: each is refused by its name unless it says nothing.
 enum Refusal {
@@ -28,12 +29,10 @@ enum Refusal {
                 + "a container on the host's network (--network host) is reached at its ports directly")
     }
 
-    /// The shim makes a container again from its bundle alone, which names other containers' namespaces as they were at the start, but for their
-    /// networks.
+    /// What its health demands a shim does, which makes a container again from its bundle alone: that names other containers' namespaces as they were
+    /// at the start, but for their networks.
     static func checkRestarts(_ host: HostConfig) throws(EngineError) {
-        guard try host.isStartedAgain else { return }
-        for (kind, _) in try NamespaceModes(host).joinedContainers where kind != .network {
-            throw notYet("HostConfig.RestartPolicy of a container in another container's namespace")
-        }
+        guard HealthRequests.actions[host.healthOnFailure] == .restart, try host.joinsBriefNamespaces else { return }
+        throw notYet("HostConfig.HealthOnFailure \"restart\" of a container in another container's PID or IPC namespace")
     }
 }

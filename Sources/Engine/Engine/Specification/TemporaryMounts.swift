@@ -12,7 +12,7 @@ enum TemporaryMounts {
     /// The mount of one entry.
     /// - Throws: `.invalidParameter` for a relative destination or an unknown option.
     static func mount(destination: String, options: String) throws(EngineError) -> MountConfiguration {
-        guard destination.hasPrefix("/") else { throw BindMount.invalidMountPath(destination) }
+        guard destination.hasPrefix("/") else { throw EngineError(.invalidParameter, BindMount.invalidPathWords(destination)) }
         let path = cleanedPath(destination)
         guard path != "/" else {
             throw EngineError(.invalidParameter, "invalid specification: destination can't be '/'")

@@ -83,10 +83,10 @@ struct VolumeRequest: Equatable, Sendable {
     }
 
     private static func relativeRefused(_ destination: String) -> EngineError {
-        let refusal = BindMount.invalidMountPath(destination)
+        let words = BindMount.invalidPathWords(destination)
         // Docker says no more; who writes one relative path mostly means a folder of theirs.
         let folder = destination.hasSuffix("/") ? String(destination.dropLast()) : destination
-        return EngineError(refusal.code, "\(refusal.message); a folder of the host is shown by -v \(folder):/target")
+        return EngineError(.invalidParameter, "\(words); a folder of the host is shown by -v \(folder):/target")
     }
 
     private init(anonymousAt destination: String) throws(EngineError) {
@@ -107,13 +107,20 @@ struct VolumeRequest: Equatable, Sendable {
             return
         }
         if parts[0].hasPrefix("/") { return nil }
+        if parts.count == 2 && MountWords.areWords(parts[1]) {
+            throw EngineError(.invalidParameter, "invalid volume specification: '\(text)'")
+        }
+        let words = try MountWords(parsing: parts.count == 3 ? parts[2] : "", for: .volume)
+        guard cleanedPath(parts[1]) != "/" else {
+            throw MountWords.refusal(of: text, .volume, "invalid specification: destination can't be '/'")
+        }
+        guard parts[1].hasPrefix("/") else { throw MountWords.refusal(of: text, .volume, BindMount.invalidPathWords(parts[1])) }
+        try words.checkKind(in: text, of: .volume)
         try VolumeNames.check(parts[0])
-        guard parts[1].hasPrefix("/") else { throw BindMount.invalidMountPath(parts[1]) }
         try self.init(anonymousAt: parts[1])
         name = parts[0]
         // What Docker notes where nothing is said.
         mode = parts.count == 3 ? parts[2] : "z"
-        let words = try MountWords(parsing: parts.count == 3 ? parts[2] : "", for: .volume)
         isReadOnly = words.isReadOnly
         copiesImage = words.copiesImage
     }
