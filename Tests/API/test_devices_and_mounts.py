@@ -242,20 +242,59 @@ def test_a_cdi_device_that_no_document_has_is_refused_in_dockers_words(own_daemo
     assert "thing.json" in apus("run", "--rm", "--device", "example.org/thing=one", image, "true").err
 
 
-def test_a_cdi_document_in_yaml_is_refused_by_its_name_where_it_may_have_been_meant(own_daemon, cli, image, cdi):
-    """Docker's daemon reads it, too. Devices of other documents are had all the same."""
+# As nvidia-ctk writes it, and device plugins by the same library.
+CDI_IN_YAML = """---
+cdiVersion: 0.5.0
+kind: example.org/other
+devices:
+- name: "0"
+  containerEdits:
+    deviceNodes:
+    - path: /dev/other0
+      hostPath: /dev/null
+      fileMode: 0666
+- name: all
+  containerEdits: {env: [OTHER=all]}
+containerEdits:
+  env:
+  - OTHER_KIND=void
+  mounts:
+  - containerPath: /other/name
+    hostPath: /etc/hostname
+    options:
+    - ro
+    - nosuid
+    - bind
+"""
+
+
+@pytest.fixture
+def cdi_in_yaml(own_daemon):
+    path = f"{own_daemon.folder}/cdi/other.yaml"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(CDI_IN_YAML)
+    yield path
+    os.remove(path)
+
+
+def test_a_cdi_document_in_yaml_is_read(cli, image, cdi, cdi_in_yaml):
     if cli.name.startswith("docker-20"):
         pytest.skip("this command line knows no CDI")
-    path = f"{own_daemon.folder}/cdi/other.yaml"
-    with open(path, "w", encoding="utf-8") as file:
-        file.write("cdiVersion: 0.6.0\nkind: example.org/other\ndevices:\n- name: three\n  containerEdits: {env: [A=b]}\n")
-    try:
-        result = cli("run", "--rm", "--device", "example.org/other=three", image, "true")
-        assert result.code == 125 and "unresolvable CDI devices example.org/other=three" in result.err, result
-        assert f"{path}: documents in YAML are not supported yet, convert it to JSON" in result.err, result
-        assert cli("run", "--rm", "--device", "example.org/thing=one", image, "sh", "-c", "echo $THING").line() == "one"
-    finally:
-        os.remove(path)
+    script = "echo $THING $OTHER $OTHER_KIND; ls -l /dev/other0; test -s /other/name && echo named"
+    devices = ("example.org/thing=one", "example.org/other=0", "example.org/other=all")
+    lines = cli("run", "--rm", *(word for name in devices for word in ("--device", name)), image, "sh", "-c", script).ok().splitlines()
+    assert lines[0] == "one all void" and lines[1].startswith("crw-rw-rw-") and lines[2] == "named"
+
+
+def test_what_is_not_read_of_a_cdi_document_in_yaml_is_told_with_its_line(own_daemon, apus, image, cdi, cdi_in_yaml):
+    """Devices of other documents are had all the same."""
+    with open(cdi_in_yaml, "w", encoding="utf-8") as file:
+        file.write(CDI_IN_YAML.replace("kind: ", "kind: &kind "))
+    result = apus("run", "--rm", "--device", "example.org/other=all", image, "true")
+    assert result.code == 125 and "unresolvable CDI devices example.org/other=all" in result.err, result
+    assert f"{cdi_in_yaml}: line 3: an anchor (&) is not read" in result.err, result
+    assert apus("run", "--rm", "--device", "example.org/thing=one", image, "sh", "-c", "echo $THING").line() == "one"
 
 
 def test_info_tells_of_the_devices_found(own_daemon, cdi):

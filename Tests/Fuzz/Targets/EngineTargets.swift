@@ -55,6 +55,15 @@ func readCDIDocument(_ bytes: [UInt8]) {
     require(again == injection.configuration, "the specification is another one once it was written")
 }
 
+/// A text in YAML, and the same as JSON, which is YAML as well.
+func readYAML(_ bytes: [UInt8]) {
+    guard let value = try? YAMLReader.read(bytes) else { return }
+    let written = value.json(numbers: [])
+    do throws(YAMLError) {
+        require(try YAMLReader.read(written).json(numbers: []) == written, "the value is another one once it was written")
+    } catch { require(false, "the value cannot be read once it was written: \(error)") }
+}
+
 /// The file of events that a daemon which crashed left: it is opened, read, and written on.
 func readEventSegment(_ bytes: [UInt8]) {
     let name = EventSegment(first: 1, newestBefore: 0).fileName

@@ -19,5 +19,6 @@ struct FuzzTarget: Sendable {
             FuzzTarget(name: "accounts", run: readAccountFiles), FuzzTarget(name: "change", run: readConfigurationChanges),
             FuzzTarget(name: "cdi", run: readCDIDocument), FuzzTarget(name: "events", run: readEventSegment),
             FuzzTarget(name: "docker-archive", run: readDockerArchive), FuzzTarget(name: "next-page", run: readNextPage),
+            FuzzTarget(name: "yaml", run: readYAML),
         ]
 }

@@ -8,6 +8,9 @@ struct CDIDocument: Decodable, Sendable {
         var containerEdits: CDIEdits?
     }
 
+    /// The members that are numbers, among all that the specification has.
+    static let numbers: Set<String> = ["major", "minor", "fileMode", "uid", "gid", "timeout", "additionalGids"]
+
     var cdiVersion: String
     /// `vendor.example/class`.
     var kind: String

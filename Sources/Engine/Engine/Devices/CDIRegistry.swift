@@ -78,8 +78,9 @@ struct CDIRegistry: Sendable {
             for entry in try directoryEntries(of: directory, subject: folder.string).prefix(Self.documentLimit) {
                 let path = folder.pushing(entry.name)
                 switch path.extension {
-                case "json": paths.append(path)
-                case "yaml", "yml": problems.append("\(path): documents in YAML are not supported yet, convert it to JSON")
+                case "json", "yaml": paths.append(path)
+                // Which other engines pass over without a word.
+                case "yml": problems.append("\(path): a document in YAML has a name that ends in .yaml")
                 default: continue
                 }
             }
@@ -93,7 +94,9 @@ struct CDIRegistry: Sendable {
     private static func read(_ path: FilePath) throws(EngineError) -> CDIDocument {
         let document: CDIDocument
         do {
-            document = try EngineJSON.decode(CDIDocument.self, from: try readFile(path, limitBytes: limitBytes))
+            let content = try readFile(path, limitBytes: limitBytes)
+            let text = path.extension == "yaml" ? try YAMLReader.read(content).json(numbers: CDIDocument.numbers) : content
+            document = try EngineJSON.decode(CDIDocument.self, from: text)
         } catch { throw EngineError(.invalidParameter, "\(path): \(error)") }
         guard CDIName("\(document.kind)=x") != nil else {
             throw EngineError(.invalidParameter, "\(path): kind \(ContainerChecks.quoted(document.kind)) is no vendor/class")
