@@ -117,6 +117,18 @@ def test_a_pool_without_room_for_a_network_is_refused(folder, block):
     assert code == 1 and f"invalid address pool base={block},size={size}" in said, said
 
 
+@pytest.mark.parametrize("profile, reason", [
+    ("{}", "the seccomp profile has neither defaultAction nor syscalls and would filter nothing: say unconfined if that is meant"),
+    ("null", "would filter nothing"), ('{"syscalls": []}', "would filter nothing"), ("{", "Decoding seccomp profile failed: "),
+])
+def test_a_profile_of_the_daemons_that_filters_nothing_is_refused(folder, profile, reason):
+    path = os.path.join(folder, "profile.json")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(profile)
+    code, said = validate(folder, seccomp_profile=path)
+    assert code == 1 and reason in said, said
+
+
 def test_containers_get_what_the_settings_say_where_they_say_nothing(folder, started):
     profile = os.path.join(folder, "profile.json")
     with open(profile, "w", encoding="utf-8") as file:

@@ -27,6 +27,7 @@ package struct ContainerDefaults: Equatable, Sendable {
     /// - Throws: `.invalidParameter` for what no container could have.
     package func check() throws(EngineError) {
         _ = try ResourceRequests.limits(ulimits)
+        try SeccompProfiles.check(usual: seccomp)
         for word in nameServers + searchDomains + resolverOptions {
             guard !word.isEmpty, word.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
                 throw ContainerChecks.invalid("bad name server, search domain or resolver option: \(ContainerChecks.quoted(word))")

@@ -26,8 +26,8 @@ enum SeccompProfiles {
         _ text: String, capabilities: Set<String>, facts: HostFacts, architecture: SeccompConfiguration.Architecture = .machine
     ) throws(EngineError) -> SeccompConfiguration? {
         let profile = try decoded(text)
+        if profile.saysNothing { return nil }
         let defaultAction = profile.defaultAction ?? ""
-        if defaultAction.isEmpty && (profile.syscalls ?? []).isEmpty { return nil }
         guard let action = SeccompConfiguration.Action(rawValue: defaultAction) else { throw invalid("defaultAction", defaultAction) }
         var configuration = SeccompConfiguration(defaultAction: action)
         configuration.defaultErrnoReturn = profile.defaultErrnoRet
@@ -41,6 +41,16 @@ enum SeccompProfiles {
             configuration.rules.append(try rule(call))
         }
         return configuration
+    }
+
+    /// Refuses as the daemon's own what no container could have, and a profile that says nothing: it would filter nothing for everybody, where
+    /// `unconfined` is the word for that and is told as such.
+    static func check(usual text: String?) throws(EngineError) {
+        guard let text, text != "unconfined" else { return }
+        guard try !decoded(text).saysNothing else {
+            throw ContainerChecks.invalid(
+                "the seccomp profile has neither defaultAction nor syscalls and would filter nothing: say unconfined if that is meant")
+        }
     }
 
     /// - Throws: for what is no JSON, in the words of Go's decoder.
@@ -148,6 +158,9 @@ private struct DockerProfile: Decodable {
         var includes: Filter?
         var excludes: Filter?
     }
+
+    /// Then dockerd filters nothing.
+    var saysNothing: Bool { (defaultAction ?? "").isEmpty && (syscalls ?? []).isEmpty }
 
     var defaultAction: String?
     var defaultErrnoRet: UInt32?
