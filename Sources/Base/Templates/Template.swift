@@ -52,6 +52,13 @@ package struct Template: Sendable {
         }
     }
 
+    /// The same as far as it goes: docker prints what comes before a fault.
+    package func renderAsFar(document: TemplateValue, knownAs type: GoType) -> (text: String, fault: TemplateError?) {
+        let typed = renderer(GoValue(document, as: type)).runAsFar()
+        if typed.fault != nil, let text = try? render(document: document, as: type) { return (text, nil) }
+        return typed
+    }
+
     /// Carries the template out for a value that has what its type says, and nothing else.
     package func render(_ value: TemplateValue, strictlyAs type: GoType) throws(TemplateError) -> String {
         try renderer(GoValue(value, as: type)).run()
@@ -101,6 +108,12 @@ private struct Renderer {
     consuming func run() throws(TemplateError) -> String {
         _ = try render(template.nodes, dot: root)
         return output
+    }
+
+    /// - Returns: what was rendered, and what ended it early.
+    consuming func runAsFar() -> (text: String, fault: TemplateError?) {
+        do throws(TemplateError) { _ = try render(template.nodes, dot: root) } catch { return (output, error) }
+        return (output, nil)
     }
 
     private func failure(_ place: TemplatePlace, _ message: String) -> TemplateError {

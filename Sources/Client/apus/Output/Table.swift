@@ -102,13 +102,19 @@ enum RowType: String {
 /// - Parameters:
 ///   - rows: one map a row, its entries named by `columns`' fields.
 ///   - byDefault: the fields that a plain table shows.
+///   - whole: the format as it was given, by whose places a fault is told where docker tries that before it takes the word `table` from it.
 /// - Throws: `Complaint` in docker's words for a template that cannot be read or carried out.
 func listText(
-    _ rows: [TemplateValue], of type: RowType, columns: [Column], byDefault: [String], format: ListFormat
+    _ rows: [TemplateValue], of type: RowType, columns: [Column], byDefault: [String], format: ListFormat, whole: String? = nil
 ) throws(Complaint) -> String {
-    do throws(TemplateError) {
-        return try rendered(rows, of: type.rawValue, columns: columns, byDefault: byDefault, format: format)
-    } catch { throw type.complaint(error) }
+    func text(as format: ListFormat) throws(TemplateError) -> String {
+        try rendered(rows, of: type.rawValue, columns: columns, byDefault: byDefault, format: format)
+    }
+    do throws(TemplateError) { return try text(as: format) } catch {
+        guard let whole else { throw type.complaint(error) }
+        do throws(TemplateError) { _ = try text(as: .template(whole)) } catch { throw type.complaint(error) }
+        throw type.complaint(error)
+    }
 }
 
 /// A field that no row can have is an error without rows, too.

@@ -18,9 +18,9 @@ let infoVerb = Verb(
     }
     guard case .map(let entries) = try TemplateValue(document: info) else { return 0 }
     let whole = TemplateValue.map(entries + [.init("ClientInfo", clientDocument(client))])
-    do throws(TemplateError) {
-        StandardStream.output.write((try template?.render(document: whole, knownAs: .information) ?? whole.json) + "\n")
-    } catch { throw Complaint(error.message) }
+    let (text, fault) = template?.renderAsFar(document: whole, knownAs: .information) ?? (whole.json, nil)
+    StandardStream.output.write(text + "\n")
+    if let fault { throw Complaint(fault.message) }
     return 0
 }
 

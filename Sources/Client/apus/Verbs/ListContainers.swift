@@ -33,7 +33,9 @@ let psVerb = Verb(
     let rows = containers.map { containerRow($0, now: now, isWhole: arguments.bool("no-trunc")) }
     var byDefault = ["ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names"]
     if arguments.bool("size") { byDefault.append("Size") }
-    StandardStream.output.write(try listText(rows, of: .container, columns: containerColumns, byDefault: byDefault, format: format))
+    let whole = arguments.bool("quiet") ? nil : asked
+    StandardStream.output.write(
+        try listText(rows, of: .container, columns: containerColumns, byDefault: byDefault, format: format, whole: whole))
     return 0
 }
 

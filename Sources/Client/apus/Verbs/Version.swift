@@ -21,9 +21,9 @@ let versionVerb = Verb(
         let both = TemplateValue.map([
             .init("Client", clientDocument(client)), .init("Server", try server.map { try TemplateValue(document: $0) } ?? .null),
         ])
-        do throws(TemplateError) {
-            StandardStream.output.write((try template?.render(document: both, knownAs: .version) ?? both.json) + "\n")
-        } catch { throw Complaint(error.message) }
+        let (text, fault) = template?.renderAsFar(document: both, knownAs: .version) ?? (both.json, nil)
+        StandardStream.output.write(text + "\n")
+        if let fault { throw Complaint(fault.message) }
     }
     guard let failure else { return 0 }
     StandardStream.error.write("\(failure)\n")
