@@ -49,7 +49,8 @@ extension Container {
         answer.restarting = state.isRestarting
         answer.dead = state.phase == .dead
         answer.oomKilled = document.oomKilled
-        answer.pid = answer.running ? Int(document.pid) : 0
+        // None between two runs, and while what the last one left is being taken away.
+        answer.pid = state.runningTask == nil ? 0 : Int(document.pid)
         answer.exitCode = answer.running && !answer.restarting ? 0 : document.exitCode
         answer.error = unsupervised?.words ?? blockedSentence ?? document.error
         answer.startedAt = document.startedAt
