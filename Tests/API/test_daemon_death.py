@@ -15,7 +15,8 @@ from processes import UNTIL_GO, alive, go, read_line, wait_until
 
 import leaks
 from conftest import BUILD, CLIENTS, Client
-from test_shim_death import numbers
+from test_shim_death import numbers, shim_of
+from test_stats import ControlFiles
 
 # Writes the numbers from 1 on, two thousand a second, until it is told that there are enough; for as long as its daemon is dead, and longer.
 COUNTING = "i=0; while [ ! -e /enough ]; do i=$((i+1)); echo $i; [ $((i % 100)) = 0 ] && usleep 50000; done; echo $i >/last; exec sleep 60"
@@ -310,6 +311,30 @@ def examine(daemon, images):
         assert daemon.client("run", "--rm", name, "test", "-s", file).code == 0
         if name.startswith(images[1]):
             api(daemon, "DELETE", f"/images/{name}", expect=200)
+
+
+def test_A12_limits_that_a_daemon_had_written_down_when_it_died_are_set_by_the_next_one(brittle):
+    """Its shim stands still when it is to set them, so that the daemon dies before they are."""
+    client, data = brittle.client, "{{.HostConfig.PidsLimit}} {{.HostConfig.CpuShares}}"
+    identity = client("run", "-d", "--name", "limited", "--pids-limit", "40", "--restart", "always", brittle.image, "sleep", "300").line()
+    files, shim = ControlFiles(identity), shim_of(brittle, client, "limited")
+    os.kill(shim, signal.SIGSTOP)
+    try:
+        asking = client.start("update", "--pids-limit", "33", "--cpu-shares", "512", "limited", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: client.inspect("limited", data) == "33 512", "they are written down")
+        time.sleep(0.5)
+        brittle.kill()
+        assert asking.wait(20) != 0 and files.number("pids.max") == 40
+    finally:
+        os.kill(shim, signal.SIGCONT)
+    brittle.start()
+    assert client.inspect("limited", data) == "33 512"
+    wait_until(lambda: files.number("pids.max") == 33, "the next daemon sets them")
+    wait_until(lambda: files.number("cpu.shares") == 512 if not files.is_unified else files.number("cpu.weight") < 100, "all of them")
+    # Of those that its shim starts, too.
+    os.kill(int(client.inspect("limited", "{{.State.Pid}}")), signal.SIGKILL)
+    wait_until(lambda: client.inspect("limited", "{{.State.Status}} {{.RestartCount}}") == "running 1", "it was started again")
+    assert files.number("pids.max") == 33
 
 
 def test_a_daemon_that_finds_running_containers_has_nothing_to_complain_of(brittle):

@@ -715,6 +715,37 @@ def test_P10_what_is_asked_of_a_shim_that_stands_still_is_refused_soon(own_daemo
     apus("rm", "-f", "still").ok()
 
 
+def test_P10_a_shim_that_stands_still_holds_up_no_daemon_that_begins(brittle):
+    """Everybody else is served meanwhile. What it looks after is said to run, and is ended when it shall be, or has its shim again."""
+    client, names = brittle.client, ("still", "ended", "other")
+    for name in names:
+        client("run", "-d", "--name", name, brittle.image, "sleep", "300").ok()
+    facts = [client.inspect(name, "{{.State.Pid}} {{.State.StartedAt}} {{.State.Status}}") for name in names]
+    still, ended = (shim_of(brittle, client, name) for name in names[:2])
+    for shim in (still, ended):
+        os.kill(shim, signal.SIGSTOP)
+
+    def begin():
+        brittle.kill()
+        brittle.start()
+
+    # A question to a shim has ten seconds.
+    held_in_one_of_several_rounds(begin, 5, "the next daemon serves", rounds=3)
+    held_in_one_of_several_rounds(lambda: api(brittle, "GET", "/containers/other/json", expect=200) and None, 0.1, "it answers at once")
+    assert client("exec", "other", "echo", "in").line() == "in"
+    assert [client.inspect(name, "{{.State.Pid}} {{.State.StartedAt}} {{.State.Status}}") for name in names] == facts
+    began = time.monotonic()
+    client("stop", "-t", "1", "ended").ok()
+    assert time.monotonic() - began < 15 * PATIENCE and client.inspect("ended", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137"
+    wait_until(lambda: not alive(ended), "its shim is gone")
+    os.kill(still, signal.SIGCONT)
+    assert client("exec", "still", "echo", "on").line() == "on"
+    wait_until(lambda: client.inspect("still", "{{.State.Error}}") == "", "it is said to have its shim again", seconds=20)
+    assert shim_of(brittle, client, "still") == still and client.inspect("still", "{{.State.Pid}} {{.State.StartedAt}} {{.State.Status}}") == facts[0]
+    client("start", "ended").ok()
+    client("rm", "-f", *names).ok()
+
+
 @pytest.fixture
 def freezer():
     """A cgroup whose members stand still, and hear no signal while they do: as if they were stuck in the kernel. Version 1 alone has such."""

@@ -62,6 +62,8 @@ struct ContainerDocument: Codable, Equatable, Sendable {
     @Defaulted var isHeld: Bool = false
     /// Whether it was paused when that was told last: a daemon that finds it otherwise tells of it. nil where an older engine did not say.
     var isPaused: Bool?
+    /// Whether the limits of `hostConfig` are not in force yet: a daemon that finds it so sets them.
+    @Defaulted var owesLimits: Bool = false
     /// The last of the shim's changes that this document knows of.
     @Defaulted var lifeRevision: UInt64 = 0
     /// What happened and may not have been told yet when this was written: told right after, or by the next daemon whose look at the journal does not

@@ -17,7 +17,8 @@ extension Container {
     /// the process does not notice; one that even SIGKILL does not end is gone past, as if it were not there.
     func replaceHangingShim(_ task: RunningTask) async {
         let asked = task.shim.connection
-        if unsupervised == nil {
+        // One that a daemon found when it began, and that has not answered yet, may be slow and no more.
+        if unsupervised == nil || !shimHangs && task.shim.isConnected {
             do throws(ShimError) { return try await task.shim.checkAnswers() } catch { if error.code != .timedOut { return } }
         } else if !shimHangs || formerShimLives {
             return

@@ -168,6 +168,7 @@ extension Container {
             await adoptPause(process?.status)
             await adoptExecs(description.processes, state.supervisedTask ?? task)
             await renewRestartPolicy()
+            renewLimits()
         }
         if isGivenUp { await endRestarts(task, isByHand: document.isManuallyStopped) }
         await endAbandonedHold()

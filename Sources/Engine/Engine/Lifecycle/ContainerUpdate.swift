@@ -12,13 +12,8 @@ extension Container {
     /// - Throws: `.conflict` for what does not go with what is set or in this state, `.invalidParameter` as at
     ///   creation; the container is then as before.
     func update(_ changes: HostConfig) async throws(EngineError) -> ContainerUpdateResponse {
-        try await turnToUpdate()
-        let done = OneShot<Void>()
-        updateUnderWay = done
-        defer {
-            updateUnderWay = nil
-            done.settle(())
-        }
+        let turn = try await turnToUpdate()
+        defer { endUpdate(turn) }
         switch state {
         case .removing, .dead:
             throw cannotUpdate(.conflict, "Container is marked for removal and cannot be \"update\".")
@@ -34,6 +29,8 @@ extension Container {
             try checkRestarts(changes.restartPolicy, of: after)
         } catch { throw error.code == .conflict ? cannotUpdate(.conflict, error.message) : error }
         document.hostConfig = after
+        // Until they are, they are the next daemon's to set.
+        document.owesLimits = state.supervisedTask != nil
         do throws(EngineError) {
             try await save()
             // First what another container's end can refuse: limits would be in force already.
@@ -42,26 +39,61 @@ extension Container {
             if !changes.restartPolicy.name.isEmpty { try await followRestartPolicy() }
         } catch {
             document.hostConfig = before
+            document.owesLimits = false
             limitsOfNextRun = nil
             await saveOrLog()
             throw error
         }
+        await noLimitsOwed()
         tell("update")
         return answer
     }
 
+    private func noLimitsOwed() async {
+        if !document.owesLimits { return }
+        document.owesLimits = false
+        await saveOrLog()
+    }
+
+    /// Sets the limits that a former daemon had written down when it was killed, and that the run may not have. Nobody waits for it, least of all those
+    /// who wait for the daemon.
+    func renewLimits() {
+        guard document.owesLimits else { return }
+        // Belongs to the container; the runtime's own patience ends it.
+        Task(executorPreference: TaskThreads.daemon) { await self.setOwedLimits() }
+    }
+
+    private func setOwedLimits() async {
+        do throws(EngineError) {
+            let turn = try await turnToUpdate()
+            defer { endUpdate(turn) }
+            // An update that came first has set all of them.
+            guard document.owesLimits else { return }
+            try await limit(to: document.hostConfig)
+            await noLimitsOwed()
+        } catch { logger.error("limits that were written down are not set: \(error)") }
+    }
+
     /// Waits out a start, which has its limits and restart policy already, and another update, which would be half undone.
-    private func turnToUpdate() async throws(EngineError) {
+    /// - Returns: the turn, for `endUpdate`.
+    private func turnToUpdate() async throws(EngineError) -> OneShot<Void> {
         while true {
             if case .starting(let decided) = state {
                 _ = await decided.value(within: nil)
             } else if let other = updateUnderWay {
                 _ = await other.value(within: nil)
             } else {
-                return
+                let turn = OneShot<Void>()
+                updateUnderWay = turn
+                return turn
             }
             if Task.isCancelled { throw EngineError(.unavailable, "the request was cancelled") }
         }
+    }
+
+    private func endUpdate(_ turn: OneShot<Void>) {
+        updateUnderWay = nil
+        turn.settle(())
     }
 
     /// - Throws: `.invalidParameter` for what is no policy; `.conflict` with `--rm`.

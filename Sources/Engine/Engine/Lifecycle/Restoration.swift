@@ -194,14 +194,17 @@ extension Container {
 
     /// A shim may be there whatever the record says: the record of a start is written after it.
     private func restoreTask(_ phase: ContainerDocument.Phase) async {
+        var found: ShimClient?
         do throws(ShimError) {
             let shim = try await findShim()
-            do throws(ShimError) { try await restore(from: shim) } catch {
-                shim.close()
-                throw error
-            }
+            found = shim
+            try await restore(from: shim)
         } catch {
-            if await restoreUnsupervised(error, phase) { return }
+            // One that is merely slow answers a later question.
+            let isSlow = error.code == .timedOut
+            if !isSlow { found?.close() }
+            if await restoreUnsupervised(error, phase, isSlow ? found : nil) { return }
+            found?.close()
             switch error.code {
             case .absent, .notStarted, .disconnected:
                 // The shim's directory may have gone when the network had not.
@@ -216,9 +219,10 @@ extension Container {
         }
     }
 
-    /// Where what keeps the shim from answering is no end of the run: goes on without one until there is one.
+    /// Where what keeps the shim from answering is no end of the run: goes on without one until there is one, or until it answers.
+    /// - Parameter slow: the shim, where it may.
     /// - Returns: false where nothing runs.
-    private func restoreUnsupervised(_ error: ShimError, _ phase: ContainerDocument.Phase) async -> Bool {
+    private func restoreUnsupervised(_ error: ShimError, _ phase: ContainerDocument.Phase, _ slow: ShimClient?) async -> Bool {
         let payload = await lonePayload()
         switch payload {
         case .lives(let process):
@@ -229,11 +233,10 @@ extension Container {
         case .ended, .unknown: guard phase == .running, error.code == .timedOut else { return false }
         }
         if attachment == nil { await adoptNetwork() }
-        let shim = ShimClient.unconnected(to: id, execRoot: services.configuration.execRoot.string, reactor: services.reactor)
+        let shim = slow ?? ShimClient.unconnected(to: id, execRoot: services.configuration.execRoot.string, reactor: services.reactor)
         let task = RunningTask(shim: shim, pid: document.pid, startedAt: document.startedAt, settled: OneShot())
         state = if case .isBetweenRuns = payload { .restarting(task) } else { .running(task) }
         needsExecAdoption = true
-        shimHangs = error.code == .timedOut
         stay(unsupervisedFor: error.message, payload)
         watch(task, after: error)
         return true
@@ -257,7 +260,7 @@ extension Container {
     private func restore(from shim: ShimClient) async throws(ShimError) {
         // Whatever comes of it: who takes the run away takes its network away.
         await adoptNetwork()
-        let description = try await shim.describe()
+        let description = try await shim.describeSoon()
         // One of a newer version understands what this daemon says, and says nothing that it may not pass over.
         guard description.protocolVersion >= SupervisionMethod.oldestVersion else {
             throw ShimError(
@@ -298,6 +301,7 @@ extension Container {
         watch(adopted)
         await endAbandonedHold()
         await renewRestartPolicy()
+        renewLimits()
     }
 
     /// The shim is gone: its exit record says how the process ended, or nothing does.

@@ -14,6 +14,8 @@ struct ShimClient: Sendable {
         static let sign = Duration.seconds(4)
         /// What its asker gets along without.
         static let dispensable = Duration.seconds(2)
+        /// What all others wait for as well.
+        static let welcome = Duration.seconds(1)
     }
 
     let id: ContainerID
@@ -158,6 +160,11 @@ struct ShimClient: Sendable {
 
     func describe() async throws(ShimError) -> DescribeResponse {
         try await supervision(.describe, ContainerRequest(id: id.text), Timeout.question, again: true)
+    }
+
+    /// How it stands, for a daemon that begins, and that serves nobody before it knows of those that answer.
+    func describeSoon() async throws(ShimError) -> DescribeResponse {
+        try await supervision(.describe, ContainerRequest(id: id.text), Timeout.welcome, again: true)
     }
 
     /// The same of the shim that is there now, however it gets on.
