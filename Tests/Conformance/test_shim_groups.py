@@ -116,6 +116,28 @@ def test_a_start_takes_away_what_a_shim_left_that_was_killed_before_a_container_
     assert {id: directory.exists() for id, directory in directories.items()} == {"killed": False, "recent": True, "created": True}
 
 
+def test_a_start_of_a_member_takes_away_what_a_groups_shim_left_that_was_killed_before_a_container_was_created(pods):
+    """Where every container is one of a pod, no other start would."""
+    for id in ("killed", "recent", "created", "next"):
+        pods.prepare(id, "sleep", "600", annotations={GROUP_LABELS[0]: id})
+    directories = {id: socket_of(pods.start(id)).parent for id in ("killed", "recent")}
+    connection, _ = pods.begin("created", "sleep", "600", annotations={GROUP_LABELS[0]: "created"})
+    directories["created"] = socket_of((pods.bundle("created") / "address").read_bytes()).parent
+    for directory in directories.values():
+        shim = int((directory / "pid").read_text().split()[0])
+        os.kill(shim, signal.SIGKILL)
+        wait_until(lambda: not os.path.exists(f"/proc/{shim}"), "the shim is gone", seconds=30)
+    connection.close()
+    for id in ("killed", "created"):
+        os.utime(directories[id], (0, 0))
+    pods.start("next")
+    assert {id: directory.exists() for id, directory in directories.items()} == {"killed": False, "recent": True, "created": True}
+    # Whoever comes after it has its place.
+    connection, _ = pods.begin("killed", "sleep", "600", annotations={GROUP_LABELS[0]: "killed"})
+    assert kill(connection, "killed") == 137
+    connection.call(TASKS[0], "Shutdown", message(f1="killed"))
+
+
 # --- how start answers ----------------------------------------------------------------------------------------
 
 def bootstrap(id, namespace="tests"):

@@ -28,13 +28,13 @@ enum ContainerdStart {
     static func run(_ invocation: ShimInvocation) throws(ShimError) -> [UInt8] {
         var configuration = invocation.configuration
         let (manner, cgroup) = try read(&configuration)
+        ShimDirectory.removeForgotten()
         let layout: ShimLayout
         if let name = try ShimGroup.nameInBundle() {
             let group = ShimGroup(
                 containerdAddress: configuration.containerdAddress, namespace: configuration.namespace, name: name)
             layout = try join(group, configuration, cgroup)
         } else {
-            ShimDirectory.removeForgotten()
             configuration.directory = "\(ShimDirectory.containerdParent)/\(randomName())"
             layout = configuration.layout
             try ShimCgroup.enter(cgroup, of: configuration.id)

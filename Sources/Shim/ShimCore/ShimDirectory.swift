@@ -87,13 +87,16 @@ enum ShimDirectory {
     private static func removeIfForgotten(_ layout: ShimLayout) throws(SyscallError) {
         let path = FilePath(layout.directory)
         let begun = try fileStatus(path).modified.seconds
-        let directory = try openFile(path, [.readOnly, .directory, .noFollow])
-        let names = try directoryEntries(of: directory, subject: layout.directory).map(\.name.string)
-        // From Create on there is more, which `delete` needs.
-        let isUnused = Set(names).isSubset(of: [ShimLayout.pidName, ShimLayout.socketName])
+        let directory = Descriptor(try openFile(path, [.readOnly, .directory, .noFollow]))
+        let names = try directoryEntries(of: directory.owned, subject: layout.directory).map(\.name.string)
+        // From Create on there is more, which `delete` needs; of a group's, in a directory of its own below `tasks`.
+        let isUnused = Set(names).isSubset(of: [ShimLayout.pidName, ShimLayout.socketName, ShimLayout.groupName, ShimLayout.tasksName])
         let age = unixNanoseconds() / 1_000_000_000 - begun
-        guard isUnused, age > forgottenSeconds, try process(of: layout) == nil, try !isListening(layout) else { return }
-        for name in names { try removeFile(FilePath(name), at: directory.number) }
+        guard isUnused, try members(layout).isEmpty, age > forgottenSeconds, try process(of: layout) == nil, try !isListening(layout) else { return }
+        for name in names where name != ShimLayout.tasksName { try removeFile(FilePath(name), at: directory.number) }
+        // A group's next shim has its directory in the same place.
+        guard try isStill(layout, directory) else { return }
+        if names.contains(ShimLayout.tasksName) { try removeDirectory(FilePath(layout.tasksPath)) }
         try removeDirectory(path)
     }
 

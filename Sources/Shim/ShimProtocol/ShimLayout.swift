@@ -16,6 +16,8 @@ package struct ShimLayout: Equatable, Sendable {
     package static let socketName = "socket"
     package static let pidName = "pid"
     package static let optionsName = "options"
+    package static let groupName = "group"
+    package static let tasksName = "tasks"
     /// What a shim that ended itself leaves: nothing. What a killed one leaves: this file tells how it got on.
     package static let directoryMode: UInt32 = 0o700
 
@@ -35,9 +37,9 @@ package struct ShimLayout: Equatable, Sendable {
     package var optionsPath: String { "\(directory)/\(Self.optionsName)" }
     package var lifePath: String { "\(directory)/life" }
     /// The key of the group whose containers a shim serves; there for such a shim alone.
-    package var groupPath: String { "\(directory)/group" }
+    package var groupPath: String { "\(directory)/\(Self.groupName)" }
     /// The directories of a group's containers, by id.
-    package var tasksPath: String { "\(directory)/tasks" }
+    package var tasksPath: String { "\(directory)/\(Self.tasksName)" }
     package var loggedPath: String { "\(directory)/logged" }
     package func spoolPath(_ stream: LogRecord.Stream) -> String { "\(directory)/\(stream == .stdout ? "stdout" : "stderr")" }
 }
