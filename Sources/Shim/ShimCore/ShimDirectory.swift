@@ -92,7 +92,9 @@ enum ShimDirectory {
         // From Create on there is more, which `delete` needs; of a group's, in a directory of its own below `tasks`.
         let isUnused = Set(names).isSubset(of: [ShimLayout.pidName, ShimLayout.socketName, ShimLayout.groupName, ShimLayout.tasksName])
         let age = unixNanoseconds() / 1_000_000_000 - begun
-        guard isUnused, try members(layout).isEmpty, age > forgottenSeconds, try process(of: layout) == nil, try !isListening(layout) else { return }
+        guard isUnused, try members(layout).isEmpty, age > forgottenSeconds, try process(of: layout) == nil, try !isListening(layout) else {
+            return
+        }
         for name in names where name != ShimLayout.tasksName { try removeFile(FilePath(name), at: directory.number) }
         // A group's next shim has its directory in the same place.
         guard try isStill(layout, directory) else { return }
