@@ -429,7 +429,8 @@ def test_each_verb_says_what_is_wrong_with_its_flags_operands_and_names(apus, ve
     assert (count.code, count.out) == (1, "") and re.match(rf"apus: 'apus {verb}' (requires|accepts)", count.err), count
     name = apus(verb, *NAMES.get(verb, "nosuch").split())
     assert name.code == (125 if verb == "run" else 1) and "nosuch" in name.err.lower(), name
-    assert name.out in ("", "[]\n", "Using default tag: latest\n"), name
+    # Of these two docker prints what comes before the fault of a template, which is nothing here, and ends the line.
+    assert name.out in (("\n",) if verb in ("version", "info") else ("", "[]\n", "Using default tag: latest\n")), name
 
 
 @pytest.mark.parametrize("name", CLIENTS)
