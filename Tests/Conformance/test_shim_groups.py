@@ -97,41 +97,39 @@ def kill(connection, id, service=TASKS[0]):
     return connection.call(service, "Delete", message(f1=id))[2]
 
 
-def test_a_start_takes_away_what_a_shim_left_that_was_killed_before_a_container_was_created(pods):
+def left_by_killed_shims(pods, annotations_of):
+    """Directories of shims that were killed: long ago before a container was created, just now, and long ago after it; the container `next` is prepared."""
     for id in ("killed", "recent", "created", "next"):
-        pods.prepare(id, "sleep", "600")
+        pods.prepare(id, "sleep", "600", annotations=annotations_of(id))
     directories = {id: socket_of(pods.start(id)).parent for id in ("killed", "recent")}
-    connection, _ = pods.begin("created", "sleep", "600", annotations={})
+    connection, _ = pods.begin("created", "sleep", "600", annotations=annotations_of("created"))
     directories["created"] = socket_of((pods.bundle("created") / "address").read_bytes()).parent
     for directory in directories.values():
         shim = int((directory / "pid").read_text().split()[0])
         os.kill(shim, signal.SIGKILL)
         # A zombie that nobody has reaped yet is a process still.
-        wait_until(lambda: not os.path.exists(f"/proc/{shim}"), "the shim is gone", seconds=30)
+        wait_until(lambda shim=shim: not os.path.exists(f"/proc/{shim}"), "the shim is gone", seconds=30)
     connection.close()
     for id in ("killed", "created"):
         os.utime(directories[id], (0, 0))
+    return directories
+
+
+# `delete` needs what is known of a container, and a start may be under way.
+STAY = {"killed": False, "recent": True, "created": True}
+
+
+def test_a_start_takes_away_what_a_shim_left_that_was_killed_before_a_container_was_created(pods):
+    directories = left_by_killed_shims(pods, lambda _: {})
     pods.start("next")
-    # `delete` needs what is known of a container, and a start may be under way.
-    assert {id: directory.exists() for id, directory in directories.items()} == {"killed": False, "recent": True, "created": True}
+    assert {id: directory.exists() for id, directory in directories.items()} == STAY
 
 
 def test_a_start_of_a_member_takes_away_what_a_groups_shim_left_that_was_killed_before_a_container_was_created(pods):
     """Where every container is one of a pod, no other start would."""
-    for id in ("killed", "recent", "created", "next"):
-        pods.prepare(id, "sleep", "600", annotations={GROUP_LABELS[0]: id})
-    directories = {id: socket_of(pods.start(id)).parent for id in ("killed", "recent")}
-    connection, _ = pods.begin("created", "sleep", "600", annotations={GROUP_LABELS[0]: "created"})
-    directories["created"] = socket_of((pods.bundle("created") / "address").read_bytes()).parent
-    for directory in directories.values():
-        shim = int((directory / "pid").read_text().split()[0])
-        os.kill(shim, signal.SIGKILL)
-        wait_until(lambda: not os.path.exists(f"/proc/{shim}"), "the shim is gone", seconds=30)
-    connection.close()
-    for id in ("killed", "created"):
-        os.utime(directories[id], (0, 0))
+    directories = left_by_killed_shims(pods, lambda id: {GROUP_LABELS[0]: id})
     pods.start("next")
-    assert {id: directory.exists() for id, directory in directories.items()} == {"killed": False, "recent": True, "created": True}
+    assert {id: directory.exists() for id, directory in directories.items()} == STAY
     # Whoever comes after it has its place.
     connection, _ = pods.begin("killed", "sleep", "600", annotations={GROUP_LABELS[0]: "killed"})
     assert kill(connection, "killed") == 137

@@ -22,10 +22,12 @@ def series():
     if shutil.which("qemu-system-x86_64") is None:
         pytest.skip("no qemu-system-x86_64: `make deps-vm` installs it")
     folder = tempfile.mkdtemp(prefix="apus-power-")
-    seed = time.time_ns() % 1_000_000
-    print(f"seed {seed}")
-    yield power_cut.Series(folder, seed)
-    shutil.rmtree(folder)
+    try:
+        seed = time.time_ns() % 1_000_000
+        print(f"seed {seed}")
+        yield power_cut.Series(folder, seed)
+    finally:
+        shutil.rmtree(folder)
 
 
 def of_the_machine(attempt):
